@@ -98,12 +98,12 @@ impl Credit {
         Self(window.map(u64::from))
     }
 
-    /// Takes up to `wanted` bytes of credit and says how many were to be had.
-    pub fn take(&mut self, wanted: usize) -> usize {
-        let Some(left) = &mut self.0 else { return wanted };
-        let taken = usize::try_from(*left).map_or(wanted, |left| left.min(wanted));
-        *left -= taken as u64;
-        taken
+    /// Spends `bytes` of credit if there is as much; otherwise spends nothing and says so.
+    pub fn spend(&mut self, bytes: usize) -> bool {
+        let Some(left) = &mut self.0 else { return true };
+        let remaining = left.checked_sub(bytes as u64);
+        *left = remaining.unwrap_or(*left);
+        remaining.is_some()
     }
 
     /// Adds what the other side granted.
@@ -148,6 +148,11 @@ impl Window {
         let left = u32::try_from(bytes).ok().and_then(|bytes| self.unspent.checked_sub(bytes));
         self.unspent = left.ok_or(Overrun)?;
         Ok(())
+    }
+
+    /// The window's size in bytes, which is what may wait for the reader.
+    pub fn size(&self) -> u32 {
+        self.size
     }
 
     /// Notes that `bytes` have been read on, and returns the credit to grant now, if it is worth a message. With

@@ -58,10 +58,10 @@ fn nothing_may_follow_the_end() {
 #[test]
 fn credit_is_spent_once_and_refilled_by_grants() {
     let mut credit = Credit::new(Some(10));
-    assert_eq!((credit.take(7), credit.take(7), credit.take(7)), (7, 3, 0));
+    assert_eq!((credit.spend(7), credit.spend(7), credit.spend(3), credit.spend(1)), (true, false, true, false));
     credit.add(5);
-    assert_eq!(credit.take(7), 5);
-    assert_eq!(Credit::new(None).take(7), 7);
+    assert!(credit.spend(5));
+    assert!(Credit::new(None).spend(usize::MAX));
 }
 
 #[test]
@@ -105,14 +105,13 @@ proptest! {
         let mut window = Window::new(limits::WINDOW);
         let mut unread = 0;
         for (wanted, reads) in steps {
-            let sent = credit.take(wanted);
+            let sent = if credit.spend(wanted) { wanted } else { 0 };
             prop_assert_eq!(window.receive(sent), Ok(()));
             unread += sent;
-            if reads {
-                if let Some(grant) = window.consume(std::mem::take(&mut unread), true) {
+            if reads
+                && let Some(grant) = window.consume(std::mem::take(&mut unread), true) {
                     credit.add(grant);
                 }
-            }
         }
         prop_assert!(unread <= limits::WINDOW_MAX as usize);
     }

@@ -86,6 +86,16 @@ fn connection_options(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
+/// Joins cookies that HTTP/2 lets a client send apart: in HTTP/1.1 they are one line (RFC 9113 §8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(line) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, line);
+    }
+}
+
 /// Whether the request asks for a WebSocket (RFC 6455 §4.2.1): a GET with `Upgrade: websocket` and a key.
 pub fn asks_for_websocket(method: &Method, headers: &HeaderMap) -> bool {
     let has_token = |name: HeaderName, token: &str| {

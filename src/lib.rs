@@ -13,7 +13,20 @@
 
 pub mod body;
 pub mod fault;
+#[cfg(feature = "forwarder")]
+pub mod forwarder;
+#[cfg(feature = "gate")]
+pub mod gate;
 pub mod head;
 pub mod id;
 pub mod limits;
+#[cfg(feature = "relay")]
+pub mod link;
+#[cfg(feature = "relay")]
+pub mod relay;
+pub mod secret;
+#[cfg(feature = "relay")]
+pub mod usage;
+#[cfg(feature = "relay")]
+pub mod websocket;
 pub mod wire;

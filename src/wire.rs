@@ -11,6 +11,7 @@ use crate::head::{RequestHead, ResponseHead};
 use crate::id::ExchangeId;
 use crate::limits;
 use bytes::Bytes;
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -25,6 +26,9 @@ pub mod handshake {
     /// Program and version of the forwarder, for the operator's log.
     pub const AGENT: HeaderName = HeaderName::from_static("x-tunnel-agent");
 }
+
+/// Bytes around one header of a head, in either encoding: `["","",{"data":""}],` at most.
+const HEADER_LINE: usize = 24;
 
 /// How messages are written on one link; agreed by WebSocket subprotocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,19 @@ impl Encoding {
             Self::Text => limits::TEXT_PART,
             Self::Binary => limits::BINARY_PART,
         }
+    }
+
+    /// Body bytes that surely fit into one message with a head of these `headers` and a request line of `line` bytes; what
+    /// does not fit travels as parts.
+    pub fn beside(self, headers: &HeaderMap, line: usize) -> usize {
+        let lines = headers.len() * HEADER_LINE;
+        let head = crate::head::size(headers) + line;
+        match self {
+            // JSON escapes at most every byte that a head may hold, with one more.
+            Self::Text => self.message().saturating_sub(limits::TEXT_ENVELOPE + 2 * head + lines) / 4 * 3,
+            Self::Binary => self.message().saturating_sub(limits::TEXT_ENVELOPE + head + lines),
+        }
+        .min(self.part())
     }
 
     /// Largest whole message of this encoding.
@@ -261,7 +278,7 @@ impl Message for ToForwarder {
 
     fn decode_text(message: &str) -> Result<Option<Self>, WireError> {
         within(message.len(), Encoding::Text)?;
-        text::parse(message)?.map_or(Ok(None), text::Frame::to_forwarder)
+        text::parse(message)?.map_or(Ok(None), text::Frame::into_forwarder)
     }
 }
 
@@ -280,7 +297,7 @@ impl Message for ToGate {
 
     fn decode_text(message: &str) -> Result<Option<Self>, WireError> {
         within(message.len(), Encoding::Text)?;
-        text::parse(message)?.map_or(Ok(None), text::Frame::to_gate)
+        text::parse(message)?.map_or(Ok(None), text::Frame::into_gate)
     }
 }
 

@@ -1,1 +1,102 @@
-fn main() {}
+//! The public end as a server of its own. `relay --help` says how.
+
+use anyhow::Context as _;
+use http_tunnel::gate::Settings;
+use http_tunnel::gate::access::Access;
+use http_tunnel::gate::route::PublicUrl;
+use http_tunnel::limits;
+use http_tunnel::relay::config::{self, Config};
+use http_tunnel::relay::metrics::Metrics;
+use http_tunnel::relay::{self, Options, Relay, admin, tls};
+use http_tunnel::usage::{self, Stop};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Exchanges allocate and free many small buffers; the C library's allocator takes a fifth of their time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let config = usage::arguments().and_then(|args| config::parse(&args, &|name| std::env::var(name).ok()));
+    let config = match config {
+        Ok(config) => config,
+        Err(stop) => return stop.print("relay"),
+    };
+    let access = match Access::new(config.access.clone()) {
+        Ok(access) => access,
+        Err(error) => return Stop::Usage(error.to_string()).print("relay"),
+    };
+    usage::start_log(config.verbose, config.json);
+    let runtime = usage::runtime().context("cannot start the runtime");
+    usage::exit_code("relay", runtime.and_then(|runtime| runtime.block_on(run(config, access))))
+}
+
+async fn run(config: Config, access: Access) -> anyhow::Result<()> {
+    let shutdown = usage::stop_signal()?;
+    let listener = bind(config.listen).await?;
+    let address = listener.local_addr()?;
+    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let acceptor = tls.as_ref().map(tls::Reloading::acceptor);
+    if let Some(tls) = tls {
+        tokio::spawn(tls.watch(shutdown.clone().cancelled_owned()));
+    }
+    let metrics = Metrics::new();
+    let admin = start_admin(config.admin, &metrics, &shutdown).await?;
+    let settings = Settings {
+        public_url: public_url(&config, address)?,
+        head_bytes: config.limits.head_bytes,
+        body_bytes: config.limits.body_bytes,
+    };
+    announce(&config, address, admin, &settings.public_url);
+    let (trusted_proxies, silence) = (config.trusted_proxies, limits::LINK_SILENCE);
+    let options = Options { sole: false, trusted_proxies, limits: config.limits, silence };
+    relay::serve(Relay::new(settings, access, options, metrics), listener, acceptor, shutdown).await;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+async fn start_admin(
+    address: Option<SocketAddr>,
+    metrics: &Metrics,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = bind(address).await?;
+    let address = listener.local_addr()?;
+    // It goes on answering while the relay drains: that is when its operator looks.
+    tokio::spawn(admin::serve(listener, metrics.clone(), shutdown.clone(), std::future::pending()));
+    Ok(Some(address))
+}
+
+/// Where tunnels are found: as the operator says, else by host label below the domain, else by path.
+fn public_url(config: &Config, address: SocketAddr) -> anyhow::Result<PublicUrl> {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let usual = if config.tls.is_some() { 443 } else { 80 };
+    let port = if address.port() == usual { String::new() } else { format!(":{}", address.port()) };
+    let template = match (&config.public_url, &config.domain) {
+        (Some(template), _) => template.clone(),
+        (None, Some(domain)) => format!("{scheme}://{{tunnel}}.{domain}{port}"),
+        (None, None) => format!("{scheme}://{address}/{{tunnel}}"),
+    };
+    template.parse().with_context(|| format!("--public-url or --domain gives {template}"))
+}
+
+fn announce(config: &Config, address: SocketAddr, admin: Option<SocketAddr>, public_url: &PublicUrl) {
+    if config.json {
+        println!(
+            "{}",
+            json!({"event": "listening", "address": address, "admin": admin, "url": public_url.to_string()})
+        );
+    } else {
+        println!("relay: listening on {address}, tunnels are at {public_url}");
+        if let Some(admin) = admin {
+            println!("relay: /metrics and /healthz are on {admin}");
+        }
+    }
+}

@@ -141,7 +141,7 @@ fn encode_flow(id: ExchangeId, flow: &Flow) -> Bytes {
 
 pub(super) fn decode_to_forwarder(mut message: Bytes) -> Result<Option<ToForwarder>, WireError> {
     Ok(Some(match take_u8(&mut message)? {
-        TEXT => return text::parse(utf8(&message)?)?.map_or(Ok(None), text::Frame::to_forwarder),
+        TEXT => return text::parse(utf8(&message)?)?.map_or(Ok(None), text::Frame::into_forwarder),
         PING => ToForwarder::Ping,
         PONG => ToForwarder::Pong,
         OPEN => {
@@ -154,7 +154,7 @@ pub(super) fn decode_to_forwarder(mut message: Bytes) -> Result<Option<ToForward
 
 pub(super) fn decode_to_gate(mut message: Bytes) -> Result<Option<ToGate>, WireError> {
     Ok(Some(match take_u8(&mut message)? {
-        TEXT => return text::parse(utf8(&message)?)?.map_or(Ok(None), text::Frame::to_gate),
+        TEXT => return text::parse(utf8(&message)?)?.map_or(Ok(None), text::Frame::into_gate),
         PING => ToGate::Ping,
         PONG => ToGate::Pong,
         ANSWER => {

@@ -88,7 +88,7 @@ impl Frame<'_> {
         serde_json::to_string(self).expect("a struct of strings and numbers always serialises")
     }
 
-    pub(super) fn to_forwarder(self) -> Result<Option<ToForwarder>, WireError> {
+    pub(super) fn into_forwarder(self) -> Result<Option<ToForwarder>, WireError> {
         Ok(Some(match &*self.kind {
             "welcome" => ToForwarder::Welcome(self.welcome.ok_or(WireError::Field("welcome"))?),
             "bye" => ToForwarder::Bye(self.reason.unwrap_or_default().into_owned()),
@@ -99,7 +99,7 @@ impl Frame<'_> {
         }))
     }
 
-    pub(super) fn to_gate(self) -> Result<Option<ToGate>, WireError> {
+    pub(super) fn into_gate(self) -> Result<Option<ToGate>, WireError> {
         Ok(Some(match &*self.kind {
             "hello" => ToGate::Hello(Hello { agent: self.agent.unwrap_or_default().into_owned() }),
             "ping" => ToGate::Ping,

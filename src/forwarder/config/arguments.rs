@@ -1,0 +1,194 @@
+//! The command line as it was typed; what the words mean is decided in `config`.
+//!
+//! Every value is taken as text: argh repeats a value that it cannot parse, and some of these are secrets.
+
+use crate::usage::Stop;
+use argh::FromArgs;
+
+/// Gives the web service on your machine a public URL.
+#[derive(FromArgs)]
+#[argh(
+    name = "forwarder",
+    usage = "TARGET [flags]",
+    description = "Gives the web service on your machine a public URL.\n\nTARGET is the service: a port, host:port, an http:// URL, or a directory to serve.\nWithout --endpoint the public end runs inside this program.",
+    example = "forwarder 8000\nforwarder ./site --listen 0.0.0.0:8080 --qr\nforwarder localhost:5173 --endpoint wss://tunnel.example.com --name web --token file:token.txt\nforwarder 3000 --basic-auth env:VISITOR_LOGIN --allow 203.0.113.0/24",
+    note = "Environment: TUNNEL_ENDPOINT, TUNNEL_TOKEN and TUNNEL_NAME stand for the flags of these names;\nHTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY for the way to the endpoint; NO_COLOR.\nSecrets (--token, --basic-auth) may be given as env:NAME or file:PATH."
+)]
+pub(super) struct Arguments {
+    /// port, host:port, http://URL or directory
+    #[argh(positional, arg_name = "TARGET")]
+    pub(super) target: Option<String>,
+
+    /// relay or serverless gate to join, ws:// or wss://
+    #[argh(option, arg_name = "URL")]
+    pub(super) endpoint: Option<String>,
+
+    /// name of the tunnel, 3 to 40 of a-z 0-9 -; without it one is given
+    #[argh(option, arg_name = "NAME")]
+    pub(super) name: Option<String>,
+
+    /// token for the endpoint
+    #[argh(option, arg_name = "TOKEN")]
+    pub(super) token: Option<String>,
+
+    /// address of the public end inside this program (default 127.0.0.1:8080)
+    #[argh(option, arg_name = "ADDR")]
+    pub(super) listen: Option<String>,
+
+    /// host that the service is told: rewrite (its own address, the default), preserve (what the visitor asked for), or
+    /// a value
+    #[argh(option, arg_name = "HOST")]
+    pub(super) host_header: Option<String>,
+
+    /// ask visitors for this user and password
+    #[argh(option, arg_name = "USER:PASS")]
+    pub(super) basic_auth: Option<String>,
+
+    /// admit only visitors from this network (repeatable)
+    #[argh(option, arg_name = "CIDR")]
+    pub(super) allow: Vec<String>,
+
+    /// refuse visitors from this network (repeatable)
+    #[argh(option, arg_name = "CIDR")]
+    pub(super) deny: Vec<String>,
+
+    /// header added to what the service is asked, 'Name: value' (repeatable)
+    #[argh(option, arg_name = "HEADER")]
+    pub(super) header: Vec<String>,
+
+    /// time that the service has to begin its answer (default 120)
+    #[argh(option, arg_name = "SECONDS")]
+    pub(super) timeout: Option<String>,
+
+    /// show the URL as a QR code
+    #[argh(switch)]
+    pub(super) qr: bool,
+
+    /// print one JSON object per event and request
+    #[argh(switch)]
+    pub(super) json: bool,
+
+    /// print only the URL and errors
+    #[argh(switch)]
+    pub(super) quiet: bool,
+
+    /// print more about every request and the link
+    #[argh(switch)]
+    pub(super) verbose: bool,
+
+    /// auto, always or never
+    #[argh(option, arg_name = "WHEN")]
+    pub(super) color: Option<String>,
+
+    /// print the version
+    #[argh(switch)]
+    pub(super) version: bool,
+}
+
+const WITH_VALUE: [&str; 11] = [
+    "--endpoint",
+    "--name",
+    "--token",
+    "--listen",
+    "--host-header",
+    "--basic-auth",
+    "--allow",
+    "--deny",
+    "--header",
+    "--timeout",
+    "--color",
+];
+
+const SWITCHES: [&str; 6] = ["--qr", "--json", "--quiet", "--verbose", "--version", "--help"];
+
+impl Arguments {
+    /// Reads the words behind the program's name.
+    pub(super) fn read(args: &[String]) -> Result<Self, Stop> {
+        let words = words(args)?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        Self::from_args(&["forwarder"], &words).map_err(|exit| match exit.status {
+            Ok(()) => Stop::Help(exit.output),
+            Err(()) if exit.output.starts_with("Unrecognized") => {
+                Stop::Usage("one TARGET is made public; a value with a space in it stands in quotes".to_owned())
+            }
+            Err(()) => Stop::Usage(exit.output.split_whitespace().collect::<Vec<_>>().join(" ")),
+        })
+    }
+}
+
+/// Makes `--name=web` two words, `-h` and `-V` long, and refuses a flag that does not exist before argh repeats the word
+/// with whatever secret stands behind its equals sign.
+fn words(args: &[String]) -> Result<Vec<String>, Stop> {
+    let mut words = Vec::with_capacity(args.len());
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let (flag, value) = arg.split_once('=').map_or((arg.as_str(), None), |(flag, value)| (flag, Some(value)));
+        match flag {
+            "--" => {
+                words.push(arg.clone());
+                words.extend(args.by_ref().cloned());
+            }
+            "-h" => words.push("--help".to_owned()),
+            "-V" => words.push("--version".to_owned()),
+            _ if WITH_VALUE.contains(&flag) => {
+                words.push(flag.to_owned());
+                words.extend(value.map(str::to_owned).or_else(|| args.next().cloned()));
+            }
+            _ if SWITCHES.contains(&arg.as_str()) || !flag.starts_with('-') => words.push(arg.clone()),
+            _ if SWITCHES.contains(&flag) => return Err(Stop::Usage(format!("{flag} takes no value"))),
+            _ => return Err(Stop::Usage(unknown(flag))),
+        }
+    }
+    Ok(words)
+}
+
+fn unknown(flag: &str) -> String {
+    let known = WITH_VALUE.into_iter().chain(SWITCHES);
+    let nearest = known.map(|name| (distance(flag, name), name)).min();
+    match nearest {
+        Some((steps, name)) if steps <= 2 => format!("unknown flag {flag:?}, did you mean {name}?"),
+        _ => format!("unknown flag {flag:?}; see forwarder --help"),
+    }
+}
+
+/// Letters to insert, remove or replace to get from one word to the other (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, c) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for j in 0..to.len() {
+            let replaced = diagonal + usize::from(c != to[j]);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_of_the_help_is_known_before_argh_sees_it_and_the_reverse() {
+        let Err(Stop::Help(help)) = Arguments::read(&["--help".to_owned()]) else { panic!("asked for help") };
+        let options = help.split("Options:").nth(1).expect("the help lists options");
+        let listed = options.lines().map_while(|line| line.strip_prefix("  ").or(line.is_empty().then_some("")));
+        let mut listed: Vec<&str> =
+            listed.filter_map(|line| line.split([' ', ',']).next().filter(|word| word.starts_with("--"))).collect();
+        let mut known: Vec<&str> = WITH_VALUE.into_iter().chain(SWITCHES).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
+    }
+
+    #[test]
+    fn distance_counts_letters() {
+        for (from, to, steps) in
+            [("--name", "--name", 0), ("--nmae", "--name", 2), ("--tokn", "--token", 1), ("", "ab", 2)]
+        {
+            assert_eq!(distance(from, to), steps, "{from} {to}");
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! One exchange at the forwarder's end: the service is asked at most once, its answer goes out part by part, and what
+//! ends it at either side ends it at the other.
+//!
+//! The service is asked through hyper's pooled client, full duplex: an early refusal of an upload is handed on, and a
+//! service that answers as it reads does not lock up.
+//!
+//! How exchanges are bounded: [`limits::EXCHANGES`] run at once, each a task. Up to [`limits::EXCHANGES_WAITING`] more
+//! wait, at most [`limits::QUEUE_PATIENCE`], for one to end; beyond that visitors get `too-many-requests`. Neither the
+//! link nor exchanges that run wait for those that queue.
+
+mod client;
+mod request;
+mod socket;
+
+use super::report::{Event, Reporter};
+use super::rules::Rules;
+use super::service::Service;
+use crate::body;
+use crate::fault::{Code, Fault};
+use crate::head::{self, RequestHead, ResponseHead};
+use crate::id::ExchangeId;
+use crate::limits;
+use crate::link::{Closed, Growth, Lane, Sender, locked};
+use crate::wire::{Chunk, Encoding, Flow, Message as _, ToGate};
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// What all exchanges of a forwarder share.
+#[derive(Debug)]
+pub struct Workshop {
+    service: Arc<Service>,
+    client: client::Client,
+    rules: Rules,
+    timeout: Duration,
+    reporter: Reporter,
+    slots: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    totals: Totals,
+}
+
+/// What the summary counts.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Exchanges that were begun.
+    pub exchanges: AtomicU64,
+    /// Exchanges that ended in a fault or were cut short.
+    pub failed: AtomicU64,
+    /// Body bytes from visitors.
+    pub bytes_in: AtomicU64,
+    /// Body bytes to visitors.
+    pub bytes_out: AtomicU64,
+}
+
+impl Workshop {
+    /// A workshop for `service`, which has `timeout` to begin an answer.
+    pub fn new(service: Arc<Service>, rules: Rules, timeout: Duration, reporter: Reporter) -> Self {
+        let client = client::client(service.clone());
+        let slots = Arc::new(Semaphore::new(limits::EXCHANGES));
+        Self {
+            service,
+            client,
+            rules,
+            timeout,
+            reporter,
+            slots,
+            waiting: AtomicUsize::new(0),
+            totals: Totals::default(),
+        }
+    }
+
+    /// The counts so far.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Where events go.
+    pub fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    async fn slot(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        if let Ok(slot) = self.slots.clone().try_acquire_owned() {
+            return Ok(slot);
+        }
+        let busy = || {
+            Fault::new(
+                Code::TooManyRequests,
+                format!("The forwarder already has {} open exchanges.", limits::EXCHANGES),
+            )
+        };
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= limits::EXCHANGES_WAITING {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(busy());
+        }
+        let slot = tokio::time::timeout(limits::QUEUE_PATIENCE, self.slots.clone().acquire_owned()).await;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        slot.ok().and_then(Result::ok).ok_or_else(busy)
+    }
+}
+
+/// The exchanges that are open on one link.
+#[derive(Debug, Default)]
+pub struct Open {
+    exchanges: Mutex<HashMap<ExchangeId, Arc<Exchange>>>,
+    growth: Growth,
+}
+
+impl Open {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        locked(&self.exchanges).len()
+    }
+
+    /// Ends all of them: the link is gone, so nobody waits for their answers.
+    pub fn end_all(&self) {
+        for (_, exchange) in locked(&self.exchanges).drain() {
+            exchange.end();
+        }
+    }
+}
+
+/// One open exchange.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    id: ExchangeId,
+    sender: Sender,
+    lane: Lane,
+    flow_control: bool,
+    ended: CancellationToken,
+    flows: mpsc::UnboundedSender<Flow>,
+}
+
+impl Exchange {
+    /// Ends the exchange from outside: the call to the service stops, nothing more is sent.
+    fn end(&self) {
+        self.lane.close();
+        self.ended.cancel();
+    }
+
+    /// Notes that `bytes` from the visitor were read on, which may grant it more.
+    fn read(&self, bytes: usize) {
+        if let Some(credit) = self.lane.consume(bytes) {
+            self.tell(Flow::Credit(credit));
+        }
+    }
+
+    /// Tells the gate about credit, which a link without flow control has no use for.
+    fn tell(&self, flow: Flow) {
+        if self.flow_control {
+            self.sender.control(&ToGate::Flow(self.id, flow));
+        }
+    }
+}
+
+/// Begins an exchange; it runs on its own from here.
+pub fn begin(
+    workshop: &Arc<Workshop>,
+    open: &Arc<Open>,
+    sender: &Sender,
+    window: Option<u32>,
+    (id, head, body): (ExchangeId, RequestHead, Chunk),
+) {
+    let (flows, received) = mpsc::unbounded_channel();
+    let exchange = Arc::new(Exchange {
+        id,
+        sender: sender.clone(),
+        lane: Lane::new(window, &open.growth),
+        flow_control: window.is_some(),
+        ended: CancellationToken::new(),
+        flows,
+    });
+    {
+        let mut exchanges = locked(&open.exchanges);
+        if exchanges.contains_key(&id) {
+            return; // Said twice.
+        }
+        exchanges.insert(id, exchange.clone());
+    }
+    workshop.totals.exchanges.fetch_add(1, Ordering::Relaxed);
+    let answering = Answering::new(workshop.clone(), open.clone(), exchange, &head);
+    // What arrives with the head was granted by the window that the exchange opens with.
+    let _granted = answering.exchange.lane.receive(body.bytes.len());
+    workshop.totals.bytes_in.fetch_add(body.bytes.len() as u64, Ordering::Relaxed);
+    let workshop = workshop.clone();
+    tokio::spawn(async move { serve(workshop, answering, head, body, received).await });
+}
+
+/// Hands over what the gate sent for an open exchange; for one that is over there is nothing to do.
+///
+/// # Errors
+/// The gate broke the protocol; says how.
+pub fn deliver(workshop: &Workshop, open: &Open, id: ExchangeId, flow: Flow) -> Result<(), String> {
+    let Some(exchange) = locked(&open.exchanges).get(&id).cloned() else { return Ok(()) };
+    let size = match &flow {
+        Flow::Credit(bytes) => {
+            exchange.lane.grant(*bytes);
+            return Ok(());
+        }
+        Flow::Cancel => {
+            exchange.end();
+            return Ok(());
+        }
+        Flow::Part(_, chunk) => chunk.bytes.len(),
+        Flow::Message(_, piece) => piece.bytes.len(),
+        Flow::Abort(_) | Flow::Close(..) => 0,
+    };
+    exchange.lane.receive(size).map_err(|overrun| overrun.to_string())?;
+    workshop.totals.bytes_in.fetch_add(size as u64, Ordering::Relaxed);
+    // The exchange may have ended a moment ago.
+    let _ended = exchange.flows.send(flow);
+    Ok(())
+}
+
+async fn serve(
+    workshop: Arc<Workshop>,
+    answering: Answering,
+    mut head: RequestHead,
+    body: Chunk,
+    flows: mpsc::UnboundedReceiver<Flow>,
+) {
+    if let Err(fault) = workshop.rules.check(head.from, &head.headers) {
+        return answering.fail(fault).await;
+    }
+    let slot = match workshop.slot().await {
+        Ok(slot) => slot,
+        Err(fault) => return answering.fail(fault).await,
+    };
+    workshop.service.prepare(&mut head);
+    if head.websocket {
+        socket::serve(&workshop, answering, head, flows).await;
+    } else {
+        request::serve(&workshop, answering, head, body, flows).await;
+    }
+    drop(slot);
+}
+
+/// The answer's way out. Dropping it ends the exchange at this end.
+#[derive(Debug)]
+struct Answering {
+    workshop: Arc<Workshop>,
+    open: Arc<Open>,
+    exchange: Arc<Exchange>,
+    request: Described,
+    n: u32,
+    state: State,
+    bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    NoHead,
+    Begun(StatusCode),
+    Ended(StatusCode),
+    Failed(Code),
+}
+
+/// What the report says about a request.
+#[derive(Debug)]
+struct Described {
+    method: Method,
+    target: String,
+    from: Option<IpAddr>,
+    websocket: bool,
+    started: Instant,
+}
+
+impl Answering {
+    fn new(workshop: Arc<Workshop>, open: Arc<Open>, exchange: Arc<Exchange>, head: &RequestHead) -> Self {
+        let request = Described {
+            method: head.method.clone(),
+            target: head.target.as_str().to_owned(),
+            from: head.from,
+            websocket: head.websocket,
+            started: Instant::now(),
+        };
+        Self { workshop, open, exchange, request, n: 0, state: State::NoHead, bytes: 0 }
+    }
+
+    fn encoding(&self) -> Encoding {
+        self.exchange.sender.encoding()
+    }
+
+    /// Sends the answer's head with the beginning of its body, or all of it, as far as it fits one message.
+    async fn answer(&mut self, mut head: ResponseHead, mut body: Chunk) -> Result<(), Closed> {
+        head::strip_hop_by_hop(&mut head.headers);
+        self.workshop.service.relocate(&mut head.headers);
+        let room = self.encoding().beside(&head.headers, 0);
+        let rest = body.bytes.split_off(room.min(body.bytes.len()));
+        let end = body.end;
+        body.end &= rest.is_empty();
+        self.state = if body.end { State::Ended(head.status) } else { State::Begun(head.status) };
+        let size = body.bytes.len();
+        let message = ToGate::Answer(self.exchange.id, head, body);
+        if room == 0 && message.encode(self.encoding()).len() > self.encoding().message() {
+            return self.refuse_head().await;
+        }
+        self.bytes += size as u64;
+        self.exchange.lane.spend(size).await?;
+        self.exchange.sender.send(&message).await?;
+        if rest.is_empty() { Ok(()) } else { self.parts(rest, end).await }
+    }
+
+    /// Tells the gate that the answer's head is more than a message holds; nothing more is to be sent.
+    async fn refuse_head(&mut self) -> Result<(), Closed> {
+        self.state = State::Failed(Code::ResponseTooLarge);
+        let text = format!("The answer's head is too large for a message of {} bytes.", self.encoding().message());
+        self.exchange.sender.send(&ToGate::Fail(self.exchange.id, Code::ResponseTooLarge, text)).await?;
+        Err(Closed)
+    }
+
+    /// Sends body bytes, in as many parts as they need.
+    async fn parts(&mut self, bytes: Bytes, end: bool) -> Result<(), Closed> {
+        let empty_end = bytes.is_empty() && end;
+        let mut parts = body::split(bytes, self.encoding().part()).chain(empty_end.then(Bytes::new)).peekable();
+        while let Some(bytes) = parts.next() {
+            let end = end && parts.peek().is_none();
+            self.bytes += bytes.len() as u64;
+            self.exchange.lane.spend(bytes.len()).await?;
+            self.n += 1;
+            let part = Flow::Part(self.n, Chunk { bytes, end });
+            self.exchange.sender.send(&ToGate::Flow(self.exchange.id, part)).await?;
+        }
+        if let (true, State::Begun(status)) = (end, self.state) {
+            self.state = State::Ended(status);
+        }
+        Ok(())
+    }
+
+    /// A panic in one exchange is that visitor's error; without a word the visitor would wait for ever.
+    fn tell_of_panic(&self) {
+        let (id, why) = (self.exchange.id, "The forwarder failed.".to_owned());
+        self.exchange.sender.control(&match self.state {
+            State::NoHead => ToGate::Fail(id, Code::Internal, why),
+            _ => ToGate::Flow(id, Flow::Abort(why)),
+        });
+    }
+
+    /// There will be no answer, or no more of it.
+    async fn fail(mut self, fault: Fault) {
+        let id = self.exchange.id;
+        let message = match self.state {
+            State::NoHead => {
+                self.state = State::Failed(fault.code);
+                ToGate::Fail(id, fault.code, fault.detail)
+            }
+            State::Begun(_) => ToGate::Flow(id, Flow::Abort(fault.detail)),
+            State::Ended(_) | State::Failed(_) => return,
+        };
+        // Where the link is closed, the gate has told the visitor.
+        let _closed = self.exchange.sender.send(&message).await;
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        locked(&self.open.exchanges).remove(&self.exchange.id);
+        let (status, fault, cut) = match self.state {
+            State::NoHead => (StatusCode::from_u16(499).unwrap_or_default(), None, true),
+            State::Begun(status) => (status, None, !self.request.websocket),
+            State::Ended(status) => (status, None, false),
+            State::Failed(code) => (code.status(), Some(code), false),
+        };
+        if cut && std::thread::panicking() {
+            self.tell_of_panic();
+        }
+        let totals = &self.workshop.totals;
+        totals.bytes_out.fetch_add(self.bytes, Ordering::Relaxed);
+        totals.failed.fetch_add(u64::from(cut || fault.is_some()), Ordering::Relaxed);
+        self.workshop.reporter.report(Event::Request {
+            method: std::mem::take(&mut self.request.method),
+            target: std::mem::take(&mut self.request.target),
+            status: status.as_u16(),
+            bytes: self.bytes,
+            elapsed: self.request.started.elapsed(),
+            from: self.request.from,
+            fault,
+            websocket: self.request.websocket,
+            cut,
+        });
+    }
+}
+
+/// What a failure to reach the service is, for the visitor.
+fn unreachable(service: &Service, error: &dyn std::fmt::Display) -> Fault {
+    let text = format!("Nothing answers at {} on the forwarder's machine: {error}.", service.authority());
+    Fault::new(Code::ServiceUnreachable, text)
+}
+
+fn broken(error: &dyn std::fmt::Display) -> Fault {
+    Fault::new(Code::ServiceFailed, format!("The service broke its answer off: {error}."))
+}
+
+fn too_slow(timeout: Duration) -> Fault {
+    Fault::new(Code::ServiceTimeout, format!("The service did not begin an answer within {} s.", timeout.as_secs()))
+}
+
+/// Whether a request says how long its body is.
+fn declares_body(head: &RequestHead) -> bool {
+    head.headers.contains_key(header::CONTENT_LENGTH)
+}

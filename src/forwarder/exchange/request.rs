@@ -1,0 +1,289 @@
+//! A request and its answer: the answer may begin, and end, before the request's body does, and what has arrived of it
+//! is never held back to fill a part.
+
+use super::client::Used;
+use super::{Answering, Exchange, Workshop, broken, declares_body, too_slow, unreachable};
+use crate::body::Assembly;
+use crate::fault::{Code, Fault};
+use crate::head::{RequestHead, ResponseHead};
+use crate::limits;
+use crate::wire::{Chunk, Flow};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::{Body as _, Frame};
+use http_body_util::{BodyExt as _, Either, Full, StreamBody};
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// A client that sent `Expect: 100-continue` does not wait longer than this before it sends the body anyway; curl's
+/// default.
+const CONTINUE: Duration = Duration::from_secs(1);
+
+/// A small body whose length is known is waited for this long, so that a small exchange is one message: services often
+/// write head and body apart.
+const SMALL_BODY: Duration = Duration::from_millis(20);
+
+/// Bytes of a visitor's body that may wait for a missing part.
+const REORDER: usize = limits::WINDOW_MAX as usize;
+
+/// A request's body, on its way to the service.
+pub(super) type Upload = Either<Full<Bytes>, StreamBody<BoxStream<'static, Result<Frame<Bytes>, CutShort>>>>;
+
+/// The visitor's body was cut short: the service must not take it for whole.
+#[derive(Debug)]
+pub(super) struct CutShort(String);
+
+impl std::fmt::Display for CutShort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the request's body was cut short: {}", self.0)
+    }
+}
+
+impl std::error::Error for CutShort {}
+
+/// Asks the service and sends its answer.
+pub(super) async fn serve(
+    workshop: &Arc<Workshop>,
+    mut answering: Answering,
+    head: RequestHead,
+    body: Chunk,
+    flows: mpsc::UnboundedReceiver<Flow>,
+) {
+    let ended = answering.exchange.ended.clone();
+    let outcome = tokio::select! {
+        outcome = exchange(workshop, &mut answering, head, body, flows) => outcome,
+        () = ended.cancelled() => return,
+    };
+    if let Err(fault) = outcome {
+        answering.fail(fault).await;
+    }
+}
+
+async fn exchange(
+    workshop: &Workshop,
+    answering: &mut Answering,
+    head: RequestHead,
+    body: Chunk,
+    flows: mpsc::UnboundedReceiver<Flow>,
+) -> Result<(), Fault> {
+    let response = if body.end {
+        ask_whole(workshop, answering, &head, &body).await?
+    } else {
+        ask_streaming(workshop, answering, head, body, flows).await?
+    };
+    relay(answering, response).await
+}
+
+/// Asks with a body that is here. Where the service closed an idle connection just as the request went out, what is safe
+/// to repeat is asked again.
+async fn ask_whole(
+    workshop: &Workshop,
+    answering: &Answering,
+    head: &RequestHead,
+    body: &Chunk,
+) -> Result<Response<Incoming>, Fault> {
+    loop {
+        let mut request = request(workshop, head.clone(), Either::Left(Full::new(body.bytes.clone())))?;
+        let connection = capture_connection(&mut request);
+        let answer = tokio::time::timeout(workshop.timeout, workshop.client.request(request)).await;
+        let reused = was_used_before(&connection);
+        match answer.map_err(|_| too_slow(workshop.timeout))? {
+            Ok(response) => {
+                answering.exchange.read(body.bytes.len());
+                return Ok(response);
+            }
+            Err(_) if reused && head.method.is_idempotent() => {}
+            Err(error) => return Err(explain(workshop, &error)),
+        }
+    }
+}
+
+fn was_used_before(connection: &CaptureConnection) -> bool {
+    let mut extras = http::Extensions::new();
+    if let Some(connected) = connection.connection_metadata().as_ref() {
+        connected.get_extras(&mut extras);
+    }
+    extras.get::<Used>().is_some_and(Used::again)
+}
+
+/// What a failed call is, for the visitor.
+pub(super) fn explain(workshop: &Workshop, error: &legacy::Error) -> Fault {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse_too_large) {
+        let text =
+            format!("The answer's head is over the limit of {} bytes or {} lines.", limits::HEAD, limits::HEADER_LINES);
+        return Fault::new(Code::ResponseTooLarge, text);
+    }
+    if error.is_connect() { unreachable(&workshop.service, &cause) } else { broken(&cause) }
+}
+
+/// The request as the service is to see it.
+pub(super) fn request(workshop: &Workshop, mut head: RequestHead, body: Upload) -> Result<Request<Upload>, Fault> {
+    if !body.is_end_stream() && !declares_body(&head) {
+        // Said outright: the visitor framed it so, and hyper sends a GET without a body of unknown length.
+        head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    let service = workshop.service.authority();
+    let uri = if head.target.as_str() == "*" {
+        // The client writes a target without a path as the asterisk that it is.
+        http::Uri::builder().scheme("http").authority(service).path_and_query("*").build()
+    } else {
+        http::Uri::builder().scheme("http").authority(service).path_and_query(head.target).build()
+    };
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method;
+    *request.uri_mut() = uri.map_err(|error| broken(&error))?;
+    *request.headers_mut() = head.headers;
+    Ok(request)
+}
+
+/// Asks with a body that is still on its way.
+async fn ask_streaming(
+    workshop: &Workshop,
+    answering: &Answering,
+    head: RequestHead,
+    body: Chunk,
+    flows: mpsc::UnboundedReceiver<Flow>,
+) -> Result<Response<Incoming>, Fault> {
+    let (go, may_go) = oneshot::channel();
+    let expects_continue = head.headers.contains_key(header::EXPECT);
+    let (done, sent) = oneshot::channel();
+    let source = Source {
+        exchange: answering.exchange.clone(),
+        flows,
+        assembly: Assembly::new(1, REORDER),
+        beginning: Some(body),
+        may_go: expects_continue.then_some(may_go),
+        _done: done,
+    };
+    let mut request = request(workshop, head, Either::Right(source.into_body()))?;
+    if expects_continue {
+        let go = std::sync::Mutex::new(Some(go));
+        hyper::ext::on_informational(&mut request, move |response| {
+            if let (StatusCode::CONTINUE, Some(go)) = (response.status(), crate::link::locked(&go).take()) {
+                let _already_gone_on = go.send(());
+            }
+        });
+    }
+    let connection = capture_connection(&mut request);
+    let late = async {
+        // The time that the visitor takes for the body is not the service's.
+        let _sent = sent.await;
+        tokio::time::sleep(workshop.timeout).await;
+    };
+    let response = tokio::select! {
+        response = workshop.client.request(request) => response.map_err(|error| explain(workshop, &error)),
+        () = late => Err(too_slow(workshop.timeout)),
+    };
+    was_used_before(&connection);
+    response
+}
+
+/// The visitor's body, as the service asks for it.
+struct Source {
+    exchange: Arc<Exchange>,
+    flows: mpsc::UnboundedReceiver<Flow>,
+    assembly: Assembly<Chunk>,
+    beginning: Option<Chunk>,
+    may_go: Option<oneshot::Receiver<()>>,
+    /// Dropped when the body has been sent or is no longer wanted.
+    _done: oneshot::Sender<()>,
+}
+
+impl Source {
+    fn into_body(self) -> StreamBody<BoxStream<'static, Result<Frame<Bytes>, CutShort>>> {
+        let body = stream::unfold(Some(self), |state| async {
+            let mut source = state?;
+            match source.next().await {
+                Ok(Chunk { bytes, end: true }) if bytes.is_empty() => None,
+                Ok(Chunk { bytes, end }) => Some((Ok(Frame::data(bytes)), (!end).then_some(source))),
+                Err(cut) => Some((Err(cut), None)),
+            }
+        });
+        StreamBody::new(body.boxed())
+    }
+
+    async fn next(&mut self) -> Result<Chunk, CutShort> {
+        if let Some(may_go) = self.may_go.take() {
+            if let Ok(Err(_)) = tokio::time::timeout(CONTINUE, may_go).await {
+                // The service has answered without asking for the body: nobody wants it.
+                return std::future::pending().await;
+            }
+            self.exchange.tell(Flow::Credit(0));
+        }
+        loop {
+            let beginning = self.beginning.take().filter(|chunk| chunk.end || !chunk.bytes.is_empty());
+            if let Some(chunk) = beginning.or_else(|| self.assembly.pop()) {
+                self.exchange.read(chunk.bytes.len());
+                return Ok(chunk);
+            }
+            match self.flows.recv().await {
+                Some(Flow::Part(n, chunk)) => {
+                    let (end, size) = (chunk.end, chunk.bytes.len());
+                    self.assembly.push(n, end, size, chunk).map_err(|refused| CutShort(refused.to_string()))?;
+                }
+                Some(Flow::Abort(why)) => return Err(CutShort(why)),
+                Some(_) => {}
+                None => return Err(CutShort("the link was lost".to_owned())),
+            }
+        }
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // The service has all it wants of the body: what the visitor still sends would go nowhere. The exchange itself
+        // goes on, so this is not the cancellation that the gate sends.
+        self.exchange.tell(Flow::Cancel);
+    }
+}
+
+/// Sends the service's answer on, part by part.
+pub(super) async fn relay(answering: &mut Answering, response: Response<Incoming>) -> Result<(), Fault> {
+    let (parts, mut body) = response.into_parts();
+    let head = ResponseHead { status: parts.status, headers: parts.headers };
+    let (bytes, end) = beginning(&mut body, answering.encoding().part()).await?;
+    if answering.answer(head, Chunk { bytes, end }).await.is_err() || end {
+        return Ok(());
+    }
+    loop {
+        let frame = body.frame().await.transpose().map_err(|error| broken(&error))?;
+        let ended = frame.is_none();
+        let bytes = frame.and_then(|frame| frame.into_data().ok()).unwrap_or_default();
+        let end = ended || body.is_end_stream();
+        // Where the link is closed, the gate has told the visitor.
+        if answering.parts(bytes, end).await.is_err() || end {
+            return Ok(());
+        }
+    }
+}
+
+/// The beginning of a body and whether that is all of it: all of a small one whose length is known, if it comes soon,
+/// otherwise what is here.
+async fn beginning(body: &mut Incoming, most: usize) -> Result<(Bytes, bool), Fault> {
+    let mut bytes = BytesMut::new();
+    let small = body.size_hint().exact().is_some_and(|size| size <= most as u64);
+    let deadline = small.then(|| tokio::time::Instant::now() + SMALL_BODY);
+    while !body.is_end_stream() && bytes.len() < most {
+        let frame = match (body.frame().now_or_never(), deadline) {
+            (Some(frame), _) => frame,
+            (None, None) => return Ok((bytes.freeze(), false)),
+            (None, Some(deadline)) => match tokio::time::timeout_at(deadline, body.frame()).await {
+                Ok(frame) => frame,
+                Err(_) => return Ok((bytes.freeze(), false)),
+            },
+        };
+        let Some(frame) = frame else { return Ok((bytes.freeze(), true)) };
+        bytes.extend(frame.map_err(|error| broken(&error))?.into_data().ok());
+    }
+    Ok((bytes.freeze(), body.is_end_stream()))
+}

@@ -1,0 +1,324 @@
+//! The relay's end of one forwarder's link: an exchange lives here from its request until the visitor has its answer
+//! or is gone, and whichever side leaves first, the other is told.
+
+use super::Relay;
+use crate::fault::{Code, Fault};
+use crate::gate::switchboard::{Arrival, Ended, Inbox, Outbox, Switchboard as _};
+use crate::id::{ExchangeId, TunnelName};
+use crate::limits;
+use crate::link::{self, Goodbye, Growth, Lane, Received, Sender, locked};
+use crate::wire::{Encoding, Flow, ToForwarder, ToGate, Welcome};
+use futures_util::{Sink, Stream, StreamExt as _};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message as SocketMessage};
+
+/// One forwarder's link.
+#[derive(Debug)]
+pub struct Link {
+    sender: Sender,
+    name: OnceLock<TunnelName>,
+    exchanges: Mutex<HashMap<ExchangeId, Arc<Exchange>>>,
+    next_id: AtomicU64,
+    growth: Growth,
+    /// An exchange over which nothing goes for this long is ended.
+    idle: Duration,
+}
+
+/// One exchange, as the link sees it.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    lane: Lane,
+    answered: AtomicBool,
+    /// The visitor has sent something since this was last looked at.
+    sent: AtomicBool,
+    arrivals: mpsc::UnboundedSender<Arrival>,
+}
+
+impl Exchange {
+    pub(super) fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// Notes the answer's head; false when it had come before.
+    pub(super) fn begin_answer(&self) -> bool {
+        !self.answered.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Puts an arrival into the inbox; what it holds in bytes was granted before, so the queue is bounded.
+    pub(super) fn arrive(&self, arrival: Arrival) {
+        // The visitor may have left a moment ago.
+        let _left = self.arrivals.send(arrival);
+    }
+}
+
+impl Link {
+    /// A link that sends through `sender` and has no name yet; its exchanges end after `idle` without a word.
+    pub(super) fn new(sender: Sender, idle: Duration) -> Self {
+        let (name, exchanges) = (OnceLock::new(), Mutex::default());
+        Self { sender, name, exchanges, next_id: AtomicU64::new(1), growth: Growth::default(), idle }
+    }
+
+    /// The way to the forwarder.
+    pub fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    /// The tunnel's name, once it has one.
+    pub fn name(&self) -> Option<&TunnelName> {
+        self.name.get()
+    }
+
+    pub(super) fn set_name(&self, name: TunnelName) {
+        // A link is connected once.
+        let _already = self.name.set(name);
+    }
+
+    /// How many exchanges are open.
+    pub fn open_exchanges(&self) -> usize {
+        locked(&self.exchanges).len()
+    }
+
+    pub(super) fn exchange(&self, id: ExchangeId) -> Option<Arc<Exchange>> {
+        locked(&self.exchanges).get(&id).cloned()
+    }
+
+    pub(super) fn open(self: &Arc<Self>) -> (ExchangeId, LinkOutbox, LinkInbox) {
+        let id = ExchangeId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let (arrivals, receiver) = mpsc::unbounded_channel();
+        let lane = Lane::new(Some(limits::WINDOW), &self.growth);
+        let exchange =
+            Arc::new(Exchange { lane, answered: AtomicBool::new(false), sent: AtomicBool::new(false), arrivals });
+        locked(&self.exchanges).insert(id, exchange.clone());
+        let outbox = LinkOutbox { link: self.clone(), id, exchange: exchange.clone() };
+        (id, outbox, LinkInbox { link: self.clone(), id, exchange, receiver, finished: false })
+    }
+
+    /// What visitors are told whose exchange was on a link that dropped.
+    pub(super) fn lost() -> Fault {
+        Fault::new(Code::ForwarderOffline, "The forwarder's connection was lost during this exchange.")
+    }
+
+    fn end_all(&self) {
+        for (_, exchange) in locked(&self.exchanges).drain() {
+            exchange.lane.close();
+            exchange.arrive(Arrival::Fail(Self::lost()));
+        }
+    }
+}
+
+/// The visitor's end of an exchange: what the forwarder sends.
+#[derive(Debug)]
+pub struct LinkInbox {
+    link: Arc<Link>,
+    id: ExchangeId,
+    exchange: Arc<Exchange>,
+    receiver: mpsc::UnboundedReceiver<Arrival>,
+    finished: bool,
+}
+
+impl Inbox for LinkInbox {
+    async fn next(&mut self) -> Result<Arrival, Fault> {
+        loop {
+            match tokio::time::timeout(self.link.idle, self.receiver.recv()).await {
+                Ok(arrival) => return arrival.ok_or_else(Link::lost),
+                // What the visitor sends keeps the exchange alive as well.
+                Err(_) if self.exchange.sent.swap(false, Ordering::Relaxed) => {}
+                Err(_) => {
+                    let text = format!("Nothing was said for {} s, the operator's limit.", self.link.idle.as_secs());
+                    return Err(Fault::new(Code::ServiceTimeout, text));
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, bytes: usize) {
+        if let Some(grant) = self.exchange.lane.consume(bytes) {
+            self.link.sender.control(&ToForwarder::Flow(self.id, Flow::Credit(grant)));
+        }
+    }
+
+    fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    fn reorder_limit(&self) -> usize {
+        limits::WINDOW_MAX as usize
+    }
+}
+
+impl Drop for LinkInbox {
+    fn drop(&mut self) {
+        locked(&self.link.exchanges).remove(&self.id);
+        self.exchange.lane.close();
+        if !self.finished {
+            self.link.sender.control(&ToForwarder::Flow(self.id, Flow::Cancel));
+        }
+    }
+}
+
+/// The visitor's end of an exchange: what the visitor sends.
+#[derive(Debug)]
+pub struct LinkOutbox {
+    link: Arc<Link>,
+    id: ExchangeId,
+    exchange: Arc<Exchange>,
+}
+
+impl LinkOutbox {
+    pub(super) fn spend_opening(&self, bytes: usize) {
+        // Always granted, see `Memory::open`.
+        let _granted = self.exchange.lane.try_spend(bytes);
+    }
+}
+
+impl Outbox for LinkOutbox {
+    fn part(&self) -> usize {
+        self.link.sender.encoding().part()
+    }
+
+    async fn wait_for_demand(&mut self) -> Result<(), Ended> {
+        self.exchange.lane.demanded().await.map_err(|_| Ended)
+    }
+
+    async fn send(&mut self, flow: Flow) -> Result<(), Ended> {
+        let size = match &flow {
+            Flow::Part(_, chunk) => chunk.bytes.len(),
+            Flow::Message(_, piece) => piece.bytes.len(),
+            _ => 0,
+        };
+        self.exchange.lane.spend(size).await.map_err(|_| Ended)?;
+        self.exchange.sent.store(true, Ordering::Relaxed);
+        self.link.sender.send(&ToForwarder::Flow(self.id, flow)).await.map_err(|_| Ended)
+    }
+}
+
+/// Serves one forwarder's link until it ends. Its claim has been admitted and its socket is open.
+pub(super) async fn serve<S>(
+    relay: &Arc<Relay>,
+    socket: WebSocketStream<S>,
+    encoding: Encoding,
+    link: Arc<Link>,
+    queue: link::Queue,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sink, mut stream) = socket.split();
+    let goodbye = Arc::new(Mutex::new(None));
+    let greeted = tokio::time::timeout(limits::HANDSHAKE, greet(relay, &link, &mut sink, &mut stream, encoding)).await;
+    let writer = tokio::spawn({
+        let (goodbye, link) = (goodbye.clone(), link.clone());
+        async move {
+            if let Err(error) = link::write(sink, queue, &goodbye).await {
+                tracing::debug!(%error, "link write failed");
+            }
+            link.sender.close();
+        }
+    });
+    let ended = match greeted {
+        Ok(Ok(())) => receive(relay, &link, &mut stream, encoding).await,
+        Ok(Err(ended)) => ended,
+        Err(_) => Goodbye { code: 1008, reason: "the forwarder did not say hello".to_owned() },
+    };
+    tracing::info!(tunnel = link.name().map(TunnelName::as_str), reason = %ended.reason, "link ended");
+    // A forwarder that closes as one does who is done needs its name no more; any other one will be back.
+    relay.gate.switchboard.disconnect(&link, ended.code == 1000).await;
+    *locked(&goodbye) = Some(ended);
+    // Closed first: an exchange that opens from here on fails to send, all others are ended now.
+    link.sender.close();
+    link.end_all();
+    // A peer that does not read must not keep the writer.
+    let aborter = writer.abort_handle();
+    if tokio::time::timeout(limits::DRAIN, writer).await.is_err() {
+        aborter.abort();
+    }
+}
+
+/// Answers the forwarder's hello. Visitors find the link already: what they begin waits in the queue until the forwarder
+/// has been welcomed, since before that it does not know what it may send.
+async fn greet<W, R>(
+    relay: &Arc<Relay>,
+    link: &Arc<Link>,
+    sink: &mut W,
+    stream: &mut R,
+    encoding: Encoding,
+) -> Result<(), Goodbye>
+where
+    W: Sink<SocketMessage, Error = SocketError> + Unpin,
+    R: Stream<Item = Result<SocketMessage, SocketError>> + Unpin,
+{
+    loop {
+        match link::read(stream, encoding).await {
+            Received::Message(ToGate::Hello(hello)) => {
+                tracing::info!(tunnel = link.name().map(TunnelName::as_str), agent = %hello.agent, "link open");
+                break;
+            }
+            Received::Message(_) | Received::Other => {}
+            received => return Err(ended(received)),
+        }
+    }
+    let welcome = ToForwarder::Welcome(relay.welcome(link));
+    let said = link::say(sink, &welcome, encoding).await;
+    said.map_err(|error| Goodbye { code: 1011, reason: error.to_string() })
+}
+
+async fn receive<R>(relay: &Arc<Relay>, link: &Arc<Link>, stream: &mut R, encoding: Encoding) -> Goodbye
+where
+    R: Stream<Item = Result<SocketMessage, SocketError>> + Unpin,
+{
+    let goodbye = |code, reason: &str| Goodbye { code, reason: reason.to_owned() };
+    loop {
+        let received = tokio::select! {
+            received = tokio::time::timeout(relay.options.silence, link::read(stream, encoding)) => received,
+            () = link.sender.closed() => return goodbye(1008, "the forwarder does not read its link"),
+        };
+        let outcome = match received {
+            Err(_) => return goodbye(1001, "no message for too long"),
+            Ok(Received::Message(message)) => relay.gate.switchboard.deliver(link, message).await,
+            Ok(Received::Other) => Ok(()),
+            Ok(received) => return ended(received),
+        };
+        if let Err(why) = outcome {
+            tracing::warn!(tunnel = link.name().map(TunnelName::as_str), why, "the forwarder broke the protocol");
+            return goodbye(1002, &why);
+        }
+    }
+}
+
+/// What is said in return to what ends a link.
+fn ended(received: Received<ToGate>) -> Goodbye {
+    let (code, reason) = match received {
+        Received::Malformed(error) => {
+            tracing::warn!(%error, "a forwarder sent what cannot be understood");
+            (1002, error.to_string())
+        }
+        Received::Closed(Some(theirs)) => return theirs,
+        Received::Closed(None) => (1001, "closed".to_owned()),
+        Received::Failed(why) => (1011, why),
+        Received::Message(_) | Received::Other => (1002, "unexpected message".to_owned()),
+    };
+    Goodbye { code, reason }
+}
+
+impl Relay {
+    fn welcome(&self, link: &Link) -> Welcome {
+        let name = link.name();
+        Welcome {
+            name: name.map(ToString::to_string).unwrap_or_default(),
+            url: name.map(|name| self.gate.settings().public_url.of(name)).unwrap_or_default(),
+            window: Some(limits::WINDOW),
+            keep_alive: u32::try_from(limits::KEEP_ALIVE.as_secs()).unwrap_or(u32::MAX),
+            lifetime: None,
+            answer_limit: None,
+        }
+    }
+}
