@@ -1,0 +1,7 @@
+//! Heads: nothing panics, and no line break gets through.
+#![no_main]
+
+#[path = "../properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::head(data));

@@ -1,0 +1,237 @@
+//! A relay and a forwarder in this process, as `src/bin` wires them, in a runtime of their own: dropped, all of it ends
+//! at once, whatever it waits for.
+
+use super::service::TestService;
+use super::{Answer, Conn, PATIENCE};
+use http_tunnel::forwarder::config::{ColorChoice, HostHeader, Output};
+use http_tunnel::forwarder::dial::Proxies;
+use http_tunnel::forwarder::exchange::Workshop;
+use http_tunnel::forwarder::report::Reporter;
+use http_tunnel::forwarder::rules::Rules;
+use http_tunnel::forwarder::service::Service;
+use http_tunnel::forwarder::{self, Banner, Identity, Way};
+use http_tunnel::gate::Settings;
+use http_tunnel::gate::access::{Access, AccessConfig};
+use http_tunnel::id::OwnerSecret;
+use http_tunnel::limits;
+use http_tunnel::relay::config::OperatorLimits;
+use http_tunnel::relay::metrics::Metrics;
+use http_tunnel::relay::{self, Options, Relay};
+use http_tunnel::wire::Encoding;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// The name of the one tunnel.
+pub const NAME: &str = "box";
+
+/// What a test can choose; the defaults are the product's.
+pub struct Knobs {
+    pub encoding: Encoding,
+    /// Tunnels at `/NAME/`, not at `NAME.localhost`.
+    pub by_path: bool,
+    /// The relay is inside the forwarder's process; otherwise the link is a socket.
+    pub embedded: bool,
+    pub host_header: HostHeader,
+    pub rules: Rules,
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    pub timeout: Duration,
+    pub limits: OperatorLimits,
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Host and port of the service, where it is not the test's.
+    pub service: Option<(String, u16)>,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            encoding: Encoding::Binary,
+            by_path: false,
+            embedded: false,
+            host_header: HostHeader::Rewrite,
+            rules: Rules::default(),
+            headers: Vec::new(),
+            timeout: limits::ANSWER,
+            limits: OperatorLimits::default(),
+            trusted_proxies: Vec::new(),
+            service: None,
+        }
+    }
+}
+
+pub struct Tunnel {
+    /// The relay's.
+    pub address: SocketAddr,
+    /// `Host` of a visitor.
+    pub host: String,
+    pub workshop: Arc<Workshop>,
+    events: mpsc::Receiver<serde_json::Value>,
+    forwarder: tokio::task::AbortHandle,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Tunnel {
+    /// A tunnel to `service` on one encoding.
+    pub async fn on(encoding: Encoding, service: &TestService) -> Self {
+        Self::with(Knobs { encoding, ..Knobs::default() }, service).await
+    }
+
+    /// A tunnel to `service`.
+    pub async fn to(service: &TestService) -> Self {
+        Self::with(Knobs::default(), service).await
+    }
+
+    /// A tunnel to `service`, linked.
+    pub async fn with(knobs: Knobs, service: &TestService) -> Self {
+        let place = knobs.service.clone().unwrap_or_else(|| (service.address.ip().to_string(), service.port()));
+        let started = tokio::task::spawn_blocking(move || Self::start(knobs, place));
+        started.await.expect("the tunnel starts")
+    }
+
+    fn start(knobs: Knobs, (host, port): (String, u16)) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(limits::EXCHANGES)
+            .enable_all()
+            .build()
+            .expect("the system has threads");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("there is a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let relay = relay(&knobs, address);
+        runtime.spawn(relay::serve(relay.clone(), listener, None, CancellationToken::new()));
+
+        let (lines, events) = mpsc::channel();
+        let output = Output { json: true, quiet: false, verbose: false, color: ColorChoice::Never };
+        let reporter = Reporter::write_to(output, false, false, Lines { begun: Vec::new(), lines }, io::sink());
+        let reporter = reporter.expect("the system has threads");
+        let found = runtime.block_on(Service::find(&host, port, knobs.host_header));
+        let drops = knobs.rules.removes_authorization();
+        let service = found.expect("loopback is known").with_headers(knobs.headers).without_authorization(drops);
+        let workshop = Arc::new(Workshop::new(Arc::new(service), knobs.rules, knobs.timeout, reporter));
+
+        let way = match knobs.embedded {
+            true => Way::InProcess(Box::new(move || relay.connect_in_process())),
+            false => {
+                let endpoint = format!("ws://{address}/").parse().expect("an address makes a URL");
+                Way::Remote(endpoint, Proxies::read(&|_| None))
+            }
+        };
+        let encodings: &[Encoding] = match knobs.encoding {
+            Encoding::Binary => &[Encoding::Binary],
+            Encoding::Text => &[Encoding::Text],
+        };
+        let owner = OwnerSecret::random().expect("the system has randomness");
+        let identity = Identity { name: Some(NAME.parse().expect("a name")), token: None, owner, encodings };
+        let shop = workshop.clone();
+        let never = CancellationToken::new();
+        let running = runtime.spawn(async move {
+            forwarder::run(&way, identity, &shop, &Banner::default(), &never).await.expect("the relay takes the link");
+        });
+        let forwarder = running.abort_handle();
+        let host = if knobs.by_path { address.to_string() } else { format!("{NAME}.localhost:{}", address.port()) };
+        let tunnel = Self { address, host, workshop, events, forwarder, runtime: Some(runtime) };
+        tunnel.event("online");
+        tunnel
+    }
+
+    /// The next event of this kind that the forwarder reports.
+    pub fn event(&self, kind: &str) -> serde_json::Value {
+        loop {
+            let event = self.events.recv_timeout(PATIENCE);
+            let event = event.unwrap_or_else(|_| panic!("waited in vain for the event {kind:?}"));
+            if event["event"] == kind {
+                return event;
+            }
+        }
+    }
+
+    /// How many of the events that were reported and not looked at yet are of this kind.
+    pub fn events_named(&self, kind: &str) -> usize {
+        self.events.try_iter().filter(|event| event["event"] == kind).count()
+    }
+
+    /// Ends the forwarder in the middle of what it does; the relay stays.
+    pub fn lose_forwarder(&self) {
+        self.forwarder.abort();
+    }
+
+    /// A visitor's connection.
+    pub async fn visitor(&self) -> Conn {
+        Conn::open(self.address).await
+    }
+
+    /// Sends `request`, with `HOST` in it for the tunnel's, and reads the answer.
+    pub async fn ask(&self, request: impl AsRef<str>) -> Answer {
+        let mut visitor = self.visitor().await;
+        let request = request.as_ref().replace("HOST", &self.host);
+        visitor.send(&request).await;
+        visitor.answer_to(request.split(' ').next().unwrap_or_default()).await
+    }
+
+    /// GET of `target`.
+    pub async fn get(&self, target: &str) -> Answer {
+        self.ask(format!("GET {target} HTTP/1.1\r\nHost: HOST\r\n\r\n")).await
+    }
+
+    /// POST of `body`, its length declared.
+    pub async fn post(&self, target: &str, body: &[u8]) -> Answer {
+        let mut visitor = self.visitor().await;
+        let (host, length) = (&self.host, body.len());
+        visitor.send(format!("POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n")).await;
+        visitor.send(body).await;
+        visitor.answer().await
+    }
+}
+
+fn relay(knobs: &Knobs, address: SocketAddr) -> Arc<Relay> {
+    let url = match knobs.by_path {
+        true => format!("http://{address}/{{tunnel}}"),
+        false => format!("http://{{tunnel}}.localhost:{}", address.port()),
+    };
+    let access = AccessConfig { open: true, ..AccessConfig::default() };
+    let access = Access::new(access).expect("open to anyone is a configuration");
+    let settings = Settings {
+        public_url: url.parse().expect("a public URL"),
+        head_bytes: knobs.limits.head_bytes,
+        body_bytes: knobs.limits.body_bytes,
+    };
+    let trusted_proxies = knobs.trusted_proxies.clone();
+    let options =
+        Options { sole: knobs.embedded, trusted_proxies, limits: knobs.limits, silence: limits::LINK_SILENCE };
+    Relay::new(settings, access, options, Metrics::new())
+}
+
+/// Cuts what is written into lines of JSON.
+struct Lines {
+    begun: Vec<u8>,
+    lines: mpsc::Sender<serde_json::Value>,
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.begun.extend_from_slice(bytes);
+        while let Some(end) = self.begun.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = self.begun.drain(..=end).collect();
+            let event = serde_json::from_slice(&line).expect("every line is JSON");
+            // The tunnel may be gone already.
+            let _gone = self.lines.send(event);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
