@@ -6,7 +6,9 @@ use std::fmt;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Why a command line does not lead to a running program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,12 +58,22 @@ pub fn arguments() -> Result<Vec<String>, Stop> {
     words.map_err(|word| Stop::Usage(format!("the word {word:?} is not UTF-8")))
 }
 
-/// Starts the log on stderr: warnings, more with `verbose`, and what `RUST_LOG` asks for.
+/// Starts the log on stderr: warnings, more with `verbose`, and what `RUST_LOG` asks for (`level` or `target=level`,
+/// separated by commas).
 pub fn start_log(verbose: bool, json: bool) {
     let default = if verbose { LevelFilter::DEBUG } else { LevelFilter::WARN };
-    let filter = EnvFilter::builder().with_default_directive(default.into()).from_env_lossy();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if json { log.json().init() } else { log.with_target(false).init() }
+    let asked = std::env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty());
+    let filter = match asked.as_deref().map(str::parse::<Targets>) {
+        Some(Ok(targets)) => targets,
+        None => Targets::new().with_default(default),
+        Some(Err(error)) => {
+            eprintln!("RUST_LOG is ignored: {error}");
+            Targets::new().with_default(default)
+        }
+    };
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = if json { log.json().boxed() } else { log.with_target(false).boxed() };
+    tracing_subscriber::registry().with(log.with_filter(filter)).init();
 }
 
 /// A runtime for this machine: a second worker on two cores or fewer costs more in wake-ups than it carries (17.0 to 14.0
