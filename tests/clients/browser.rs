@@ -1,6 +1,8 @@
 //! Headless Chromium, driven over the WebDriver protocol by Debian's chromedriver; every browser has an empty profile.
 
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Full};
@@ -35,7 +37,7 @@ pub(crate) struct Browser {
     session: String,
     client: Client<HttpConnector, Full<Bytes>>,
     _driver: Process,
-    _folder: TempDir,
+    _folder: Folder,
 }
 
 impl Browser {
@@ -53,10 +55,12 @@ impl Browser {
             session: format!("http://{address}/session"),
             client: Client::builder(TokioExecutor::new()).build_http(),
             _driver: driver,
-            _folder: folder,
+            _folder: Folder(folder),
         };
-        let options = json!({ "goog:chromeOptions": { "args": flags } });
-        let wishes = json!({ "capabilities": { "alwaysMatch": options } });
+        let patience = PATIENCE.as_millis() as u64;
+        let timeouts = json!({ "script": patience, "pageLoad": patience });
+        let wishes = json!({ "goog:chromeOptions": { "args": flags }, "timeouts": timeouts });
+        let wishes = json!({ "capabilities": { "alwaysMatch": wishes } });
         let session = browser.call(Method::POST, "", &wishes).await?;
         let id = session["sessionId"].as_str().context("a session has an id")?;
         browser.session = format!("{}/{id}", browser.session);
@@ -102,7 +106,7 @@ impl Browser {
             .uri(&url)
             .header("content-type", "application/json")
             .body(Full::from(body.to_string()))?;
-        let response = timeout(PATIENCE, self.client.request(request))
+        let response = timeout(2 * PATIENCE, self.client.request(request))
             .await
             .with_context(|| format!("chromedriver does not answer {url}"))??;
         let good = response.status().is_success();
@@ -113,5 +117,23 @@ impl Browser {
             bail!("{}: {}", value["error"], value["message"]);
         }
         Ok(value)
+    }
+}
+
+/// What a browser writes into. Its processes end a moment after their driver, and until then they may write.
+struct Folder(TempDir);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let start = Instant::now();
+        while let Err(error) = fs::remove_dir_all(self.0.path()) {
+            if error.kind() == ErrorKind::NotFound {
+                return;
+            }
+            if start.elapsed() > PATIENCE {
+                return eprintln!("{:?} stays: {error}", self.0.path());
+            }
+            thread::sleep(POLL);
+        }
     }
 }

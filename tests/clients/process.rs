@@ -15,15 +15,24 @@ use tokio::time::timeout;
 /// How long a program may take on a busy machine before the test calls it stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A proxy that the machine's owner uses for the world must not come between a client and loopback.
-const PROXY_VARIABLES: [&str; 7] =
-    ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "TUNNEL_ENDPOINT"];
+/// What the machine's owner has set for the world: neither a proxy nor another relay may come between a client and loopback.
+const SETTINGS: [&str; 9] = [
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "TUNNEL_ENDPOINT",
+    "TUNNEL_NAME",
+    "TUNNEL_TOKEN",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+];
 
-/// A command without input and without a proxy, which dies with its owner.
+/// A command without input and without the owner's settings, which dies with the test.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).kill_on_drop(true);
-    for variable in PROXY_VARIABLES {
+    for variable in SETTINGS {
         command.env_remove(variable);
     }
     command
@@ -104,7 +113,7 @@ impl Process {
         Ok(end.context("it does not end")??)
     }
 
-    /// The port in the first line that has `mark`, which stands right before it.
+    /// The loopback address whose port stands right after `mark`, in the first line that has both.
     pub(crate) async fn address(&mut self, mark: &str) -> Result<SocketAddr> {
         let port = self.line(|line| number_after(line, mark)).await?;
         Ok(SocketAddr::from(([127, 0, 0, 1], port)))

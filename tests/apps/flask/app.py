@@ -1,6 +1,6 @@
 """A Flask app with a stream of events, each sent only after the test has asked for it by POST /next.
 
-It prints its port; every browser gets the next numbers, and one who comes back goes on after the last it saw.
+A stream ends after three events; a browser that comes back is sent those after the last it saw. The app prints its port.
 """
 
 import queue
