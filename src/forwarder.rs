@@ -13,6 +13,7 @@ mod session;
 
 use crate::id::{OwnerSecret, TunnelName};
 use crate::limits;
+use crate::link::{ForwarderEnd, InProcess};
 use crate::secret::Secret;
 use crate::wire::Encoding;
 use dial::{Proxies, Stream};
@@ -22,7 +23,6 @@ use session::{Failure, Session};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +38,7 @@ pub enum Way {
     /// A relay or gate elsewhere.
     Remote(http::Uri, Proxies),
     /// The relay in this process.
-    InProcess(Box<dyn Fn() -> DuplexStream + Send + Sync>),
+    InProcess(Box<dyn Fn() -> InProcess + Send + Sync>),
 }
 
 impl fmt::Debug for Way {
@@ -51,10 +51,14 @@ impl fmt::Debug for Way {
 }
 
 impl Way {
-    async fn dial(&self) -> anyhow::Result<Box<dyn Stream>> {
+    /// A connection, and the shorter way for messages where the public end is in this process.
+    async fn dial(&self) -> anyhow::Result<(Box<dyn Stream>, Option<ForwarderEnd>)> {
         match self {
-            Self::Remote(uri, proxies) => dial::dial(uri, proxies).await,
-            Self::InProcess(connect) => Ok(Box::new(connect())),
+            Self::Remote(uri, proxies) => Ok((dial::dial(uri, proxies).await?, None)),
+            Self::InProcess(connect) => {
+                let InProcess { stream, end } = connect();
+                Ok((Box::new(stream), Some(end)))
+            }
         }
     }
 

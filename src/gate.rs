@@ -83,8 +83,9 @@ impl<S: Switchboard> Gate<S> {
         let method = request.method().clone();
         let accept = request.headers().get(header::ACCEPT).cloned();
         let outcome = async {
-            let (parts, body) = request.into_parts();
-            let routed = self.route(&parts, visitor, sole).await?;
+            let (mut parts, body) = request.into_parts();
+            let headers = std::mem::take(&mut parts.headers);
+            let routed = self.route(&parts, headers, visitor, sole).await?;
             if routed.candidate.lacks_slash {
                 return Ok(answer::redirect_to_slash(&routed.candidate, parts.uri.query()));
             }
@@ -104,21 +105,23 @@ impl<S: Switchboard> Gate<S> {
         visitor: &Visitor,
         sole: Option<TunnelName>,
     ) -> Result<Begun<S>, Fault> {
-        let mut routed = self.route(parts, visitor, sole).await?;
+        let mut routed = self.route(parts, parts.headers.clone(), visitor, sole).await?;
         routed.head.websocket = true;
         head::strip_websocket_handshake(&mut routed.head.headers);
         self.begin(routed, http_body_util::Empty::new()).await
     }
 
+    /// Routes the request of `parts`, whose `headers` it is to have.
     async fn route(
         &self,
         parts: &http::request::Parts,
+        mut headers: HeaderMap,
         visitor: &Visitor,
         sole: Option<TunnelName>,
     ) -> Result<Routed<S::Link>, Fault> {
-        let host = host_of(parts)?;
+        let host = host_of(parts, &headers)?;
         let target = target_of(parts)?;
-        let size = head::size(&parts.headers) + target.as_str().len();
+        let size = head::size(&headers) + target.as_str().len();
         if size > self.settings.head_bytes {
             let most = self.settings.head_bytes;
             return Err(Fault::new(
@@ -126,11 +129,10 @@ impl<S: Switchboard> Gate<S> {
                 format!("The request's head takes {size} bytes, the limit is {most}."),
             ));
         }
-        let candidates = self.settings.public_url.candidates(&host, &target, &parts.headers, sole)?;
+        let candidates = self.settings.public_url.candidates(&host, &target, &headers, sole)?;
         let (link, candidate) = self.first_linked(candidates).await?;
         let is_page_load =
-            parts.headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
-        let mut headers = parts.headers.clone();
+            headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
         head::strip_hop_by_hop(&mut headers);
         if parts.version >= http::Version::HTTP_2 {
             head::join_cookies(&mut headers);
@@ -138,10 +140,10 @@ impl<S: Switchboard> Gate<S> {
         if candidate.prefix.is_some() {
             route::strip_cookie(&mut headers);
         }
-        headers.insert(
-            header::HOST,
-            HeaderValue::from_str(&host).map_err(|_| bad_request("The Host header is malformed."))?,
-        );
+        if headers.get(header::HOST).is_none_or(|named| named != host.as_str()) {
+            let host = HeaderValue::from_str(&host).map_err(|_| bad_request("The Host header is malformed."))?;
+            headers.insert(header::HOST, host);
+        }
         let from = head::set_forwarded(&mut headers, visitor, &host, candidate.prefix.as_deref());
         let head = RequestHead {
             method: parts.method.clone(),
@@ -193,6 +195,7 @@ impl<S: Switchboard> Gate<S> {
             (Upload::start(outbox, rest, body, expects_continue, Bound { most, sent }), None)
         };
         let (mut head, body) = tokio::select! {
+            biased;
             answer = answer::first(&mut inbox) => answer?,
             fault = upload.failed() => return Err(fault),
         };
@@ -230,8 +233,8 @@ fn bad_request(detail: &str) -> Fault {
 
 /// The host that the visitor asked for: the target's authority where it has one (RFC 9112 §3.2.2), which must then
 /// agree with `Host`, since a cache or a service that believes the other one could be fooled.
-fn host_of(parts: &http::request::Parts) -> Result<String, Fault> {
-    let mut lines = parts.headers.get_all(header::HOST).iter();
+fn host_of(parts: &http::request::Parts, headers: &HeaderMap) -> Result<String, Fault> {
+    let mut lines = headers.get_all(header::HOST).iter();
     let named = lines.next().map(HeaderValue::to_str).transpose();
     let named = named.map_err(|_| bad_request("The Host header is malformed."))?;
     if lines.next().is_some() {

@@ -98,3 +98,12 @@ fn only_a_get_with_all_handshake_fields_asks_for_a_websocket() {
 fn the_size_of_a_head_is_what_its_lines_take() {
     assert_eq!(size(&headers(&[("a", "bc"), ("d", "")])), "a: bc\r\nd: \r\n".len());
 }
+
+#[test]
+fn an_address_is_written_as_its_display_writes_it() {
+    for address in ["0.0.0.0", "1.20.255.100", "127.0.0.1", "10.9.99.200", "::1", "2001:db8::7", "::ffff:1.2.3.4"] {
+        let mut text = String::from("before, ");
+        push_address(&mut text, address.parse().expect("an address"));
+        assert_eq!(text, format!("before, {address}"));
+    }
+}

@@ -19,6 +19,7 @@ use crate::fault::{Code, Fault};
 use crate::gate::access::Access;
 use crate::gate::{Body, Gate, Settings, page};
 use crate::head::Visitor;
+use crate::link::{GateEnd, InProcess};
 use bytes::Bytes;
 use config::OperatorLimits;
 use counted::Counted;
@@ -29,16 +30,16 @@ use ipnet::IpNet;
 use memory::Memory;
 use metrics::Metrics;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How often names whose grace period is over are forgotten.
-const SWEEP: Duration = Duration::from_secs(30);
+/// How often names whose grace period is over are forgotten. Shorter than every time that an exchange or a connection
+/// waits for: a timer that becomes the first to expire costs the runtime a system call to wake itself.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// The relay: a gate over the switchboard in memory, and who may link to it.
 pub struct Relay {
@@ -62,10 +63,12 @@ pub struct Options {
 }
 
 /// Where a connection comes from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Origin {
     address: Option<IpAddr>,
     secure: bool,
+    /// From this very process: the link's shorter way, for the first handshake.
+    end: Option<Arc<Mutex<Option<GateEnd>>>>,
 }
 
 impl Relay {
@@ -76,14 +79,16 @@ impl Relay {
     }
 
     /// A link from this very process: the other end of the stream is served like any connection.
-    pub fn connect_in_process(self: &Arc<Self>) -> DuplexStream {
-        let (ours, theirs) = tokio::io::duplex(crate::limits::LINK_WRITE * 2);
+    pub fn connect_in_process(self: &Arc<Self>) -> InProcess {
+        let (ours, stream) = tokio::io::duplex(crate::limits::LINK_WRITE * 2);
+        let (our_end, end) = crate::link::pair();
         let relay = self.clone();
         tokio::spawn(async move {
-            let origin = Origin { address: None, secure: false };
+            let end = Some(Arc::new(Mutex::new(Some(our_end))));
+            let origin = Origin { address: None, secure: false, end };
             visitor::serve_http1(&relay, ours, origin, CancellationToken::new()).await;
         });
-        theirs
+        InProcess { stream, end }
     }
 
     async fn handle(self: Arc<Self>, request: Request<Incoming>, origin: Origin) -> Response<Counted> {
@@ -98,9 +103,9 @@ impl Relay {
 
     async fn answer(self: &Arc<Self>, request: Request<Incoming>, origin: Origin) -> Response<Body> {
         if handshake::is_for_us(&request, &self.gate.settings().public_url) {
-            return handshake::answer(self, request, origin).await;
+            return handshake::answer(self, request, &origin).await;
         }
-        let visitor = self.visitor(origin);
+        let visitor = self.visitor(&origin);
         let sole = self.options.sole.then(|| self.gate.switchboard.sole()).flatten();
         if crate::head::asks_for_websocket(request.method(), request.headers()) {
             return websocket::answer(self, request, &visitor, sole).await;
@@ -108,7 +113,7 @@ impl Relay {
         self.gate.serve(request, &visitor, sole).await
     }
 
-    fn visitor(&self, origin: Origin) -> Visitor {
+    fn visitor(&self, origin: &Origin) -> Visitor {
         let trusted = |address: IpAddr| self.options.trusted_proxies.iter().any(|net| net.contains(&address));
         Visitor { address: origin.address, secure: origin.secure, trusted_proxy: origin.address.is_some_and(trusted) }
     }
@@ -171,7 +176,7 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
-    let origin = Origin { address: Some(peer.ip().to_canonical()), secure: tls.is_some() };
+    let origin = Origin { address: Some(peer.ip().to_canonical()), secure: tls.is_some(), end: None };
     match tls {
         None => visitor::serve_plain(&relay, stream, origin, shutdown).await,
         Some(tls) => visitor::serve_tls(&relay, stream, &tls, origin, shutdown).await,

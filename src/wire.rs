@@ -30,6 +30,9 @@ pub mod handshake {
 /// Bytes around one header of a head, in either encoding: `["","",{"data":""}],` at most.
 const HEADER_LINE: usize = 24;
 
+/// Bytes that the fields around heads and bodies are counted as, in a link's queue.
+const ENVELOPE: usize = 64;
+
 /// How messages are written on one link; agreed by WebSocket subprotocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -205,6 +208,17 @@ pub enum Flow {
     Close(u32, u16, String),
 }
 
+impl Flow {
+    fn size(&self) -> usize {
+        match self {
+            Self::Part(_, chunk) => chunk.bytes.len(),
+            Self::Message(_, piece) => piece.bytes.len(),
+            Self::Abort(text) | Self::Close(_, _, text) => text.len(),
+            Self::Cancel | Self::Credit(_) => 0,
+        }
+    }
+}
+
 /// A WebSocket message or, when `more` follows, the next piece of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -247,6 +261,9 @@ impl std::error::Error for WireError {}
 
 /// A direction of the wire: what can be encoded for it and decoded from it.
 pub trait Message: Sized {
+    /// About how many bytes the message takes, in memory as on the wire.
+    fn size(&self) -> usize;
+
     /// Writes the message.
     fn encode(&self, encoding: Encoding) -> Encoded;
 
@@ -264,6 +281,16 @@ pub trait Message: Sized {
 }
 
 impl Message for ToForwarder {
+    fn size(&self) -> usize {
+        match self {
+            Self::Open(_, head, body) => {
+                ENVELOPE + crate::head::size(&head.headers) + head.target.as_str().len() + body.bytes.len()
+            }
+            Self::Flow(_, flow) => ENVELOPE + flow.size(),
+            Self::Welcome(_) | Self::Bye(_) | Self::Ping | Self::Pong => ENVELOPE,
+        }
+    }
+
     fn encode(&self, encoding: Encoding) -> Encoded {
         match encoding {
             Encoding::Text => Encoded::Text(text::Frame::from(self).to_json()),
@@ -283,6 +310,15 @@ impl Message for ToForwarder {
 }
 
 impl Message for ToGate {
+    fn size(&self) -> usize {
+        match self {
+            Self::Answer(_, head, body) => ENVELOPE + crate::head::size(&head.headers) + body.bytes.len(),
+            Self::Fail(_, _, detail) => ENVELOPE + detail.len(),
+            Self::Flow(_, flow) => ENVELOPE + flow.size(),
+            Self::Hello(_) | Self::Ping | Self::Pong => ENVELOPE,
+        }
+    }
+
     fn encode(&self, encoding: Encoding) -> Encoded {
         match encoding {
             Encoding::Text => Encoded::Text(text::Frame::from(self).to_json()),

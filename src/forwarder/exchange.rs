@@ -1,7 +1,7 @@
 //! One exchange at the forwarder's end: the service is asked at most once, its answer goes out part by part, and what
 //! ends it at either side ends it at the other.
 //!
-//! The service is asked through hyper's pooled client, full duplex: an early refusal of an upload is handed on, and a
+//! The service is asked over connections that are kept, full duplex: an early refusal of an upload is handed on, and a
 //! service that answers as it reads does not lock up.
 //!
 //! How exchanges are bounded: [`limits::EXCHANGES`] run at once, each a task. Up to [`limits::EXCHANGES_WAITING`] more
@@ -20,17 +20,16 @@ use crate::fault::{Code, Fault};
 use crate::head::{self, RequestHead, ResponseHead};
 use crate::id::ExchangeId;
 use crate::limits;
-use crate::link::{Closed, Growth, Lane, Sender, locked};
+use crate::link::{Closed, Growth, Lane, Mailbox, Sender, locked};
 use crate::wire::{Chunk, Encoding, Flow, Message as _, ToGate};
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What all exchanges of a forwarder share.
 #[derive(Debug)]
@@ -61,7 +60,7 @@ pub struct Totals {
 impl Workshop {
     /// A workshop for `service`, which has `timeout` to begin an answer.
     pub fn new(service: Arc<Service>, rules: Rules, timeout: Duration, reporter: Reporter) -> Self {
-        let client = client::client(service.clone());
+        let client = client::Client::new(service.clone());
         let slots = Arc::new(Semaphore::new(limits::EXCHANGES));
         Self {
             service,
@@ -108,7 +107,7 @@ impl Workshop {
 /// The exchanges that are open on one link.
 #[derive(Debug, Default)]
 pub struct Open {
-    exchanges: Mutex<HashMap<ExchangeId, Arc<Exchange>>>,
+    exchanges: Mutex<BTreeMap<ExchangeId, Arc<Exchange>>>,
     growth: Growth,
 }
 
@@ -120,7 +119,7 @@ impl Open {
 
     /// Ends all of them: the link is gone, so nobody waits for their answers.
     pub fn end_all(&self) {
-        for (_, exchange) in locked(&self.exchanges).drain() {
+        for exchange in std::mem::take(&mut *locked(&self.exchanges)).into_values() {
             exchange.end();
         }
     }
@@ -130,18 +129,16 @@ impl Open {
 #[derive(Debug)]
 pub(super) struct Exchange {
     id: ExchangeId,
-    sender: Sender,
+    sender: Sender<ToGate>,
     lane: Lane,
     flow_control: bool,
-    ended: CancellationToken,
-    flows: mpsc::UnboundedSender<Flow>,
+    flows: Mailbox<Flow>,
 }
 
 impl Exchange {
     /// Ends the exchange from outside: the call to the service stops, nothing more is sent.
     fn end(&self) {
         self.lane.close();
-        self.ended.cancel();
     }
 
     /// Notes that `bytes` from the visitor were read on, which may grant it more.
@@ -154,7 +151,7 @@ impl Exchange {
     /// Tells the gate about credit, which a link without flow control has no use for.
     fn tell(&self, flow: Flow) {
         if self.flow_control {
-            self.sender.control(&ToGate::Flow(self.id, flow));
+            self.sender.control(ToGate::Flow(self.id, flow));
         }
     }
 }
@@ -163,18 +160,16 @@ impl Exchange {
 pub fn begin(
     workshop: &Arc<Workshop>,
     open: &Arc<Open>,
-    sender: &Sender,
+    sender: &Sender<ToGate>,
     window: Option<u32>,
     (id, head, body): (ExchangeId, RequestHead, Chunk),
 ) {
-    let (flows, received) = mpsc::unbounded_channel();
     let exchange = Arc::new(Exchange {
         id,
         sender: sender.clone(),
         lane: Lane::new(window, &open.growth),
         flow_control: window.is_some(),
-        ended: CancellationToken::new(),
-        flows,
+        flows: Mailbox::default(),
     });
     {
         let mut exchanges = locked(&open.exchanges);
@@ -189,7 +184,8 @@ pub fn begin(
     let _granted = answering.exchange.lane.receive(body.bytes.len());
     workshop.totals.bytes_in.fetch_add(body.bytes.len() as u64, Ordering::Relaxed);
     let workshop = workshop.clone();
-    tokio::spawn(async move { serve(workshop, answering, head, body, received).await });
+    // On the heap before it is spawned, which moves a task several times.
+    tokio::spawn(Box::pin(async move { serve(workshop, answering, head, body).await }));
 }
 
 /// Hands over what the gate sent for an open exchange; for one that is over there is nothing to do.
@@ -213,18 +209,11 @@ pub fn deliver(workshop: &Workshop, open: &Open, id: ExchangeId, flow: Flow) -> 
     };
     exchange.lane.receive(size).map_err(|overrun| overrun.to_string())?;
     workshop.totals.bytes_in.fetch_add(size as u64, Ordering::Relaxed);
-    // The exchange may have ended a moment ago.
-    let _ended = exchange.flows.send(flow);
+    exchange.flows.put(flow);
     Ok(())
 }
 
-async fn serve(
-    workshop: Arc<Workshop>,
-    answering: Answering,
-    mut head: RequestHead,
-    body: Chunk,
-    flows: mpsc::UnboundedReceiver<Flow>,
-) {
+async fn serve(workshop: Arc<Workshop>, answering: Answering, mut head: RequestHead, body: Chunk) {
     if let Err(fault) = workshop.rules.check(head.from, &head.headers) {
         return answering.fail(fault).await;
     }
@@ -234,9 +223,9 @@ async fn serve(
     };
     workshop.service.prepare(&mut head);
     if head.websocket {
-        socket::serve(&workshop, answering, head, flows).await;
+        socket::serve(&workshop, answering, head).await;
     } else {
-        request::serve(&workshop, answering, head, body, flows).await;
+        request::serve(&workshop, answering, head, body).await;
     }
     drop(slot);
 }
@@ -303,7 +292,7 @@ impl Answering {
         }
         self.bytes += size as u64;
         self.exchange.lane.spend(size).await?;
-        self.exchange.sender.send(&message).await?;
+        self.exchange.sender.send(message).await?;
         if rest.is_empty() { Ok(()) } else { self.parts(rest, end).await }
     }
 
@@ -311,7 +300,7 @@ impl Answering {
     async fn refuse_head(&mut self) -> Result<(), Closed> {
         self.state = State::Failed(Code::ResponseTooLarge);
         let text = format!("The answer's head is too large for a message of {} bytes.", self.encoding().message());
-        self.exchange.sender.send(&ToGate::Fail(self.exchange.id, Code::ResponseTooLarge, text)).await?;
+        self.exchange.sender.send(ToGate::Fail(self.exchange.id, Code::ResponseTooLarge, text)).await?;
         Err(Closed)
     }
 
@@ -325,7 +314,7 @@ impl Answering {
             self.exchange.lane.spend(bytes.len()).await?;
             self.n += 1;
             let part = Flow::Part(self.n, Chunk { bytes, end });
-            self.exchange.sender.send(&ToGate::Flow(self.exchange.id, part)).await?;
+            self.exchange.sender.send(ToGate::Flow(self.exchange.id, part)).await?;
         }
         if let (true, State::Begun(status)) = (end, self.state) {
             self.state = State::Ended(status);
@@ -336,7 +325,7 @@ impl Answering {
     /// A panic in one exchange is that visitor's error; without a word the visitor would wait for ever.
     fn tell_of_panic(&self) {
         let (id, why) = (self.exchange.id, "The forwarder failed.".to_owned());
-        self.exchange.sender.control(&match self.state {
+        self.exchange.sender.control(match self.state {
             State::NoHead => ToGate::Fail(id, Code::Internal, why),
             _ => ToGate::Flow(id, Flow::Abort(why)),
         });
@@ -354,7 +343,7 @@ impl Answering {
             State::Ended(_) | State::Failed(_) => return,
         };
         // Where the link is closed, the gate has told the visitor.
-        let _closed = self.exchange.sender.send(&message).await;
+        let _closed = self.exchange.sender.send(message).await;
     }
 }
 

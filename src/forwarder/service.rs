@@ -141,11 +141,15 @@ impl Service {
 /// compares the two (against cross-site requests, or WebDAV's `Destination`) finds what it would find without a tunnel.
 /// Other addresses stay as they are.
 fn translate_origin(headers: &mut HeaderMap, own: &HeaderValue) {
+    const NAMING: [HeaderName; 3] = [header::ORIGIN, header::REFERER, HeaderName::from_static("destination")];
+    if !headers.keys().any(|name| NAMING.contains(name)) {
+        return;
+    }
     let text =
         |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let public = format!("{}://{}", text(&forwarded::PROTO), text(&forwarded::HOST));
     let prefix = text(&forwarded::PREFIX);
-    for name in [header::ORIGIN, header::REFERER, HeaderName::from_static("destination")] {
+    for name in NAMING {
         let Some(rest) = headers.get(&name).and_then(|value| behind(public.as_bytes(), value.as_bytes())) else {
             continue;
         };

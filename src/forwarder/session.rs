@@ -6,16 +6,16 @@ use super::exchange::{self, Open, Workshop};
 use super::{Identity, Way};
 use crate::id::TunnelName;
 use crate::limits;
-use crate::link::{self, Goodbye, Received, Sender, locked};
+use crate::link::{self, ForwarderEnd, Goodbye, Received, Sender, Source};
 use crate::wire::{Encoding, Hello, ToForwarder, ToGate, Welcome, handshake};
-use crate::{fault::Code, forwarder::dial::Stream};
+use crate::{fault::Code, forwarder::dial::Stream as Connection};
 use anyhow::anyhow;
 use futures_util::StreamExt as _;
 use futures_util::stream::SplitStream;
 use http::header::{self, HeaderValue};
 use http::{Request, StatusCode};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Error as SocketError;
@@ -95,14 +95,14 @@ impl Stage<'_> {
     }
 }
 
-type Reader = SplitStream<WebSocketStream<Box<dyn Stream>>>;
+type Socket = WebSocketStream<Box<dyn Connection>>;
 
 /// An open link, welcomed by the gate.
 pub(super) struct Session {
-    reader: Reader,
-    sender: Sender,
-    writer: JoinHandle<()>,
-    goodbye: Arc<Mutex<Option<Goodbye>>>,
+    source: Messages,
+    sender: Sender<ToGate>,
+    /// `None` within one process: the other end reads what is sent.
+    writer: Option<JoinHandle<()>>,
     welcome: Welcome,
     /// What came before the welcome; without it, the window that an exchange opens with is not known.
     early: Vec<ToForwarder>,
@@ -119,7 +119,7 @@ impl Drop for Session {
 
 /// Opens a link.
 pub(super) async fn open(way: &Way, identity: &Identity, workshop: &Arc<Workshop>) -> Result<Session, Failure> {
-    let stream = way.dial().await.map_err(Failure::Unreachable)?;
+    let (stream, end) = way.dial().await.map_err(Failure::Unreachable)?;
     let request = request(way, identity).map_err(Failure::Unreachable)?;
     let handshake = client_async_with_config(request, stream, Some(link::socket_config()));
     let shaken = tokio::time::timeout(limits::HANDSHAKE, handshake).await;
@@ -130,18 +130,10 @@ pub(super) async fn open(way: &Way, identity: &Identity, workshop: &Arc<Workshop
     let encoding =
         encoding.ok_or_else(|| Failure::Lost("the public end chose no encoding that was offered".to_owned()))?;
 
-    let (sink, reader) = socket.split();
-    let (sender, queue) = link::queue(encoding);
-    let goodbye = Arc::new(Mutex::new(None));
-    let writer = tokio::spawn({
-        let (goodbye, sender) = (goodbye.clone(), sender.clone());
-        async move {
-            if let Err(error) = link::write(sink, queue, &goodbye).await {
-                tracing::debug!(%error, "link write failed");
-            }
-            sender.close();
-        }
-    });
+    let (sender, source, writer) = match end.filter(|_| encoding == Encoding::Binary) {
+        Some(ForwarderEnd { sender, queue }) => (sender, Source::Peer(queue), None),
+        None => over_socket(socket, encoding),
+    };
     let welcome = Welcome {
         name: String::new(),
         url: String::new(),
@@ -151,10 +143,9 @@ pub(super) async fn open(way: &Way, identity: &Identity, workshop: &Arc<Workshop
         answer_limit: None,
     };
     let mut session = Session {
-        reader,
+        source,
         sender,
         writer,
-        goodbye,
         welcome,
         early: Vec::new(),
         workshop: workshop.clone(),
@@ -162,6 +153,24 @@ pub(super) async fn open(way: &Way, identity: &Identity, workshop: &Arc<Workshop
     };
     session.greet().await?;
     Ok(session)
+}
+
+type Messages = Source<ToForwarder, SplitStream<Socket>>;
+
+/// The way out, the way in, and the task that writes.
+fn over_socket(socket: Socket, encoding: Encoding) -> (Sender<ToGate>, Messages, Option<JoinHandle<()>>) {
+    let (sink, stream) = socket.split();
+    let (sender, queue) = link::queue(encoding);
+    let writer = tokio::spawn({
+        let sender = sender.clone();
+        async move {
+            if let Err(error) = link::write(sink, queue, encoding).await {
+                tracing::debug!(%error, "link write failed");
+            }
+            sender.close();
+        }
+    });
+    (sender, Source::Socket(stream, encoding), Some(writer))
 }
 
 fn request(way: &Way, identity: &Identity) -> anyhow::Result<Request<()>> {
@@ -217,12 +226,11 @@ impl Session {
     }
 
     async fn greet(&mut self) -> Result<(), Failure> {
-        self.sender.control(&ToGate::Hello(Hello { agent: AGENT.to_owned() }));
-        let encoding = self.sender.encoding();
+        self.sender.control(ToGate::Hello(Hello { agent: AGENT.to_owned() }));
         let early = &mut self.early;
         let welcome = async {
             loop {
-                match link::read(&mut self.reader, encoding).await {
+                match self.source.read().await {
                     Received::Message(ToForwarder::Welcome(welcome)) => return Ok(welcome),
                     // Visitors find the link as soon as the gate knows of it, which may be before it is welcomed.
                     Received::Message(message) if early.len() < limits::EXCHANGES => early.push(message),
@@ -275,18 +283,16 @@ impl Session {
     }
 
     async fn close(mut self, code: u16, reason: &str) {
-        *locked(&self.goodbye) = Some(Goodbye { code, reason: reason.to_owned() });
         self.open.end_all();
-        self.sender.close();
-        let aborter = self.writer.abort_handle();
-        if tokio::time::timeout(Duration::from_secs(1), &mut self.writer).await.is_err() {
-            aborter.abort();
+        self.sender.close_with(Goodbye { code, reason: reason.to_owned() });
+        let Some(writer) = &mut self.writer else { return };
+        if tokio::time::timeout(Duration::from_secs(1), &mut *writer).await.is_err() {
+            writer.abort();
         }
     }
 
     /// Serves until something ends it.
     async fn serve(&mut self, stage: Stage<'_>) -> Failure {
-        let encoding = self.sender.encoding();
         let seconds = Duration::from_secs(u64::from(self.welcome.keep_alive.max(1)));
         let mut keep_alive = tokio::time::interval_at(tokio::time::Instant::now() + seconds, seconds);
         let silence = self.patience();
@@ -309,9 +315,10 @@ impl Session {
         }
         loop {
             let received = tokio::select! {
-                received = tokio::time::timeout_at(deadline, link::read(&mut self.reader, encoding)) => received,
+                biased;
+                received = tokio::time::timeout_at(deadline, self.source.read()) => received,
                 _ = keep_alive.tick() => {
-                    self.sender.control(&ToGate::Ping);
+                    self.sender.control(ToGate::Ping);
                     continue;
                 }
                 () = self.sender.closed() => return Failure::Lost("the socket failed".to_owned()),
@@ -344,13 +351,13 @@ impl Session {
     /// Handles a message; `Some` is the reason for which the gate wants another link.
     async fn handle(&self, message: ToForwarder, stage: Stage<'_>) -> Result<Option<String>, String> {
         match message {
-            ToForwarder::Ping => self.sender.control(&ToGate::Pong),
+            ToForwarder::Ping => self.sender.control(ToGate::Pong),
             ToForwarder::Pong | ToForwarder::Welcome(_) => {}
             ToForwarder::Bye(reason) if matches!(stage, Stage::Current(_)) => return Ok(Some(reason)),
             ToForwarder::Bye(_) => {}
             ToForwarder::Open(id, ..) if matches!(stage, Stage::Stopping) => {
                 let why = "The forwarder is stopping.".to_owned();
-                self.sender.control(&ToGate::Fail(id, Code::ForwarderOffline, why));
+                self.sender.control(ToGate::Fail(id, Code::ForwarderOffline, why));
             }
             ToForwarder::Open(id, head, body) => {
                 exchange::begin(&self.workshop, &self.open, &self.sender, self.welcome.window, (id, head, body));

@@ -125,9 +125,10 @@ impl PublicUrl {
     }
 
     fn label(&self, host: &str) -> Option<TunnelName> {
-        let host = without_port(host).to_ascii_lowercase();
-        let label = host.strip_suffix(&self.authority.host().to_ascii_lowercase())?.strip_suffix('.')?;
-        label.parse().ok()
+        let (host, domain) = (without_port(host).as_bytes(), self.authority.host().as_bytes());
+        let (label, rest) = host.split_at_checked(host.len().checked_sub(domain.len())?)?;
+        let label = label.strip_suffix(b".").filter(|_| rest.eq_ignore_ascii_case(domain))?;
+        std::str::from_utf8(label).ok()?.to_ascii_lowercase().parse().ok()
     }
 
     fn by_path<'a>(

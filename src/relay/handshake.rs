@@ -6,6 +6,7 @@ use crate::gate::route::PublicUrl;
 use crate::gate::switchboard::{Claim, Refusal, Switchboard as _, owner_hash};
 use crate::id::{OwnerSecret, TunnelName};
 use crate::limits;
+use crate::link::{GateEnd, locked};
 use crate::wire::{Encoding, handshake};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -42,8 +43,8 @@ pub(super) fn is_for_us(request: &Request<Incoming>, public_url: &PublicUrl) -> 
 }
 
 /// Answers the handshake; an accepted one becomes a link in a task of its own.
-pub(super) async fn answer(relay: &Arc<Relay>, request: Request<Incoming>, origin: Origin) -> Response<Body> {
-    match accept(relay, request).await {
+pub(super) async fn answer(relay: &Arc<Relay>, request: Request<Incoming>, origin: &Origin) -> Response<Body> {
+    match accept(relay, request, origin).await {
         Ok(response) => response,
         Err(refused) => {
             let Refused { status, reason, text } = refused;
@@ -57,7 +58,11 @@ pub(super) async fn answer(relay: &Arc<Relay>, request: Request<Incoming>, origi
     }
 }
 
-async fn accept(relay: &Arc<Relay>, mut request: Request<Incoming>) -> Result<Response<Body>, Refused> {
+async fn accept(
+    relay: &Arc<Relay>,
+    mut request: Request<Incoming>,
+    origin: &Origin,
+) -> Result<Response<Body>, Refused> {
     let headers = request.headers();
     let key =
         headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| crate::head::asks_for_websocket(request.method(), headers));
@@ -67,7 +72,14 @@ async fn accept(relay: &Arc<Relay>, mut request: Request<Incoming>) -> Result<Re
     let encoding = encoding(headers)?;
     let claim = claim(relay, headers)?;
 
-    let (sender, queue) = crate::link::queue(encoding);
+    let end = origin.end.as_ref().and_then(|end| locked(end).take());
+    let (sender, way) = match end.filter(|_| encoding == Encoding::Binary) {
+        Some(GateEnd { sender, queue }) => (sender, link::Way::InProcess(queue)),
+        None => {
+            let (sender, queue) = crate::link::queue(encoding);
+            (sender, link::Way::Socket(queue))
+        }
+    };
     let link = Arc::new(link::Link::new(sender, relay.options.limits.idle));
     let name = relay.gate.switchboard.connect(&claim, &link).await.map_err(|refusal| refuse(&refusal))?;
     tracing::info!(tunnel = %name, "forwarder admitted");
@@ -77,11 +89,10 @@ async fn accept(relay: &Arc<Relay>, mut request: Request<Incoming>) -> Result<Re
     tokio::spawn(async move {
         match tokio::time::timeout(limits::HANDSHAKE, upgrade).await {
             Ok(Ok(upgraded)) => {
-                let io = TokioIo::new(upgraded);
                 let config = Some(crate::link::socket_config());
-                let socket = WebSocketStream::from_raw_socket(io, Role::Server, config).await;
+                let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, config).await;
                 let _counted = relay.metrics.link_opened();
-                link::serve(&relay, socket, encoding, link, queue).await;
+                link::serve(&relay, socket, encoding, link, way).await;
             }
             Ok(Err(_)) | Err(_) => relay.gate.switchboard.disconnect(&link, false).await,
         }

@@ -6,24 +6,25 @@ use crate::fault::{Code, Fault};
 use crate::gate::switchboard::{Arrival, Ended, Inbox, Outbox, Switchboard as _};
 use crate::id::{ExchangeId, TunnelName};
 use crate::limits;
-use crate::link::{self, Goodbye, Growth, Lane, Received, Sender, locked};
+use crate::link::{self, Goodbye, Growth, Lane, Mailbox, Queue, Received, Sender, Source, locked};
 use crate::wire::{Encoding, Flow, ToForwarder, ToGate, Welcome};
-use futures_util::{Sink, Stream, StreamExt as _};
-use std::collections::HashMap;
+use futures_util::StreamExt as _;
+use futures_util::stream::{SplitSink, SplitStream};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{Error as SocketError, Message as SocketMessage};
+use tokio_tungstenite::tungstenite::Message as SocketMessage;
 
 /// One forwarder's link.
 #[derive(Debug)]
 pub struct Link {
-    sender: Sender,
+    sender: Sender<ToForwarder>,
     name: OnceLock<TunnelName>,
-    exchanges: Mutex<HashMap<ExchangeId, Arc<Exchange>>>,
+    exchanges: Mutex<BTreeMap<ExchangeId, Arc<Exchange>>>,
     next_id: AtomicU64,
     growth: Growth,
     /// An exchange over which nothing goes for this long is ended.
@@ -37,7 +38,7 @@ pub(super) struct Exchange {
     answered: AtomicBool,
     /// The visitor has sent something since this was last looked at.
     sent: AtomicBool,
-    arrivals: mpsc::UnboundedSender<Arrival>,
+    arrivals: Mailbox<Arrival>,
 }
 
 impl Exchange {
@@ -56,20 +57,19 @@ impl Exchange {
 
     /// Puts an arrival into the inbox; what it holds in bytes was granted before, so the queue is bounded.
     pub(super) fn arrive(&self, arrival: Arrival) {
-        // The visitor may have left a moment ago.
-        let _left = self.arrivals.send(arrival);
+        self.arrivals.put(arrival);
     }
 }
 
 impl Link {
     /// A link that sends through `sender` and has no name yet; its exchanges end after `idle` without a word.
-    pub(super) fn new(sender: Sender, idle: Duration) -> Self {
+    pub(super) fn new(sender: Sender<ToForwarder>, idle: Duration) -> Self {
         let (name, exchanges) = (OnceLock::new(), Mutex::default());
         Self { sender, name, exchanges, next_id: AtomicU64::new(1), growth: Growth::default(), idle }
     }
 
     /// The way to the forwarder.
-    pub fn sender(&self) -> &Sender {
+    pub fn sender(&self) -> &Sender<ToForwarder> {
         &self.sender
     }
 
@@ -94,13 +94,12 @@ impl Link {
 
     pub(super) fn open(self: &Arc<Self>) -> (ExchangeId, LinkOutbox, LinkInbox) {
         let id = ExchangeId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let (arrivals, receiver) = mpsc::unbounded_channel();
         let lane = Lane::new(Some(limits::WINDOW), &self.growth);
-        let exchange =
-            Arc::new(Exchange { lane, answered: AtomicBool::new(false), sent: AtomicBool::new(false), arrivals });
+        let (answered, sent) = (AtomicBool::new(false), AtomicBool::new(false));
+        let exchange = Arc::new(Exchange { lane, answered, sent, arrivals: Mailbox::default() });
         locked(&self.exchanges).insert(id, exchange.clone());
         let outbox = LinkOutbox { link: self.clone(), id, exchange: exchange.clone() };
-        (id, outbox, LinkInbox { link: self.clone(), id, exchange, receiver, finished: false })
+        (id, outbox, LinkInbox { link: self.clone(), id, exchange, finished: false })
     }
 
     /// What visitors are told whose exchange was on a link that dropped.
@@ -109,7 +108,7 @@ impl Link {
     }
 
     fn end_all(&self) {
-        for (_, exchange) in locked(&self.exchanges).drain() {
+        for exchange in std::mem::take(&mut *locked(&self.exchanges)).into_values() {
             exchange.lane.close();
             exchange.arrive(Arrival::Fail(Self::lost()));
         }
@@ -122,15 +121,14 @@ pub struct LinkInbox {
     link: Arc<Link>,
     id: ExchangeId,
     exchange: Arc<Exchange>,
-    receiver: mpsc::UnboundedReceiver<Arrival>,
     finished: bool,
 }
 
 impl Inbox for LinkInbox {
     async fn next(&mut self) -> Result<Arrival, Fault> {
         loop {
-            match tokio::time::timeout(self.link.idle, self.receiver.recv()).await {
-                Ok(arrival) => return arrival.ok_or_else(Link::lost),
+            match tokio::time::timeout(self.link.idle, self.exchange.arrivals.take()).await {
+                Ok(arrival) => return Ok(arrival),
                 // What the visitor sends keeps the exchange alive as well.
                 Err(_) if self.exchange.sent.swap(false, Ordering::Relaxed) => {}
                 Err(_) => {
@@ -143,7 +141,7 @@ impl Inbox for LinkInbox {
 
     fn read(&mut self, bytes: usize) {
         if let Some(grant) = self.exchange.lane.consume(bytes) {
-            self.link.sender.control(&ToForwarder::Flow(self.id, Flow::Credit(grant)));
+            self.link.sender.control(ToForwarder::Flow(self.id, Flow::Credit(grant)));
         }
     }
 
@@ -161,7 +159,7 @@ impl Drop for LinkInbox {
         locked(&self.link.exchanges).remove(&self.id);
         self.exchange.lane.close();
         if !self.finished {
-            self.link.sender.control(&ToForwarder::Flow(self.id, Flow::Cancel));
+            self.link.sender.control(ToForwarder::Flow(self.id, Flow::Cancel));
         }
     }
 }
@@ -198,66 +196,67 @@ impl Outbox for LinkOutbox {
         };
         self.exchange.lane.spend(size).await.map_err(|_| Ended)?;
         self.exchange.sent.store(true, Ordering::Relaxed);
-        self.link.sender.send(&ToForwarder::Flow(self.id, flow)).await.map_err(|_| Ended)
+        self.link.sender.send(ToForwarder::Flow(self.id, flow)).await.map_err(|_| Ended)
     }
 }
 
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+type Messages = Source<ToGate, SplitStream<Socket>>;
+
+/// How a link's messages go once its handshake is done.
+pub(super) enum Way {
+    /// Over the socket, from this queue.
+    Socket(Queue<ToForwarder>),
+    /// To the other end in this process; what that end sends is in this queue.
+    InProcess(Queue<ToGate>),
+}
+
 /// Serves one forwarder's link until it ends. Its claim has been admitted and its socket is open.
-pub(super) async fn serve<S>(
-    relay: &Arc<Relay>,
-    socket: WebSocketStream<S>,
-    encoding: Encoding,
-    link: Arc<Link>,
-    queue: link::Queue,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sink, mut stream) = socket.split();
-    let goodbye = Arc::new(Mutex::new(None));
-    let greeted = tokio::time::timeout(limits::HANDSHAKE, greet(relay, &link, &mut sink, &mut stream, encoding)).await;
-    let writer = tokio::spawn({
-        let (goodbye, link) = (goodbye.clone(), link.clone());
-        async move {
-            if let Err(error) = link::write(sink, queue, &goodbye).await {
+pub(super) async fn serve(relay: &Arc<Relay>, socket: Socket, encoding: Encoding, link: Arc<Link>, way: Way) {
+    let (sink, stream) = socket.split();
+    let (mut source, mut out) = match way {
+        Way::Socket(queue) => (Source::Socket(stream, encoding), Some((sink, queue))),
+        Way::InProcess(queue) => (Source::Peer(queue), None),
+    };
+    let greeting = greet(relay, &link, &mut source, out.as_mut().map(|(sink, _)| sink));
+    let greeted = tokio::time::timeout(limits::HANDSHAKE, greeting).await;
+    let writer = out.map(|(sink, queue)| {
+        let link = link.clone();
+        tokio::spawn(async move {
+            if let Err(error) = link::write(sink, queue, encoding).await {
                 tracing::debug!(%error, "link write failed");
             }
             link.sender.close();
-        }
+        })
     });
     let ended = match greeted {
-        Ok(Ok(())) => receive(relay, &link, &mut stream, encoding).await,
+        Ok(Ok(())) => receive(relay, &link, &mut source).await,
         Ok(Err(ended)) => ended,
         Err(_) => Goodbye { code: 1008, reason: "the forwarder did not say hello".to_owned() },
     };
     tracing::info!(tunnel = link.name().map(TunnelName::as_str), reason = %ended.reason, "link ended");
     // A forwarder that closes as one does who is done needs its name no more; any other one will be back.
     relay.gate.switchboard.disconnect(&link, ended.code == 1000).await;
-    *locked(&goodbye) = Some(ended);
     // Closed first: an exchange that opens from here on fails to send, all others are ended now.
-    link.sender.close();
+    link.sender.close_with(ended);
     link.end_all();
+    let Some(mut writer) = writer else { return };
     // A peer that does not read must not keep the writer.
-    let aborter = writer.abort_handle();
-    if tokio::time::timeout(limits::DRAIN, writer).await.is_err() {
-        aborter.abort();
+    if tokio::time::timeout(limits::DRAIN, &mut writer).await.is_err() {
+        writer.abort();
     }
 }
 
 /// Answers the forwarder's hello. Visitors find the link already: what they begin waits in the queue until the forwarder
-/// has been welcomed, since before that it does not know what it may send.
-async fn greet<W, R>(
+/// has been welcomed over its socket, since before that it does not know what it may send.
+async fn greet(
     relay: &Arc<Relay>,
     link: &Arc<Link>,
-    sink: &mut W,
-    stream: &mut R,
-    encoding: Encoding,
-) -> Result<(), Goodbye>
-where
-    W: Sink<SocketMessage, Error = SocketError> + Unpin,
-    R: Stream<Item = Result<SocketMessage, SocketError>> + Unpin,
-{
+    source: &mut Messages,
+    sink: Option<&mut SplitSink<Socket, SocketMessage>>,
+) -> Result<(), Goodbye> {
     loop {
-        match link::read(stream, encoding).await {
+        match source.read().await {
             Received::Message(ToGate::Hello(hello)) => {
                 tracing::info!(tunnel = link.name().map(TunnelName::as_str), agent = %hello.agent, "link open");
                 break;
@@ -267,18 +266,20 @@ where
         }
     }
     let welcome = ToForwarder::Welcome(relay.welcome(link));
-    let said = link::say(sink, &welcome, encoding).await;
+    let Some(sink) = sink else {
+        link.sender.control(welcome);
+        return Ok(());
+    };
+    let said = link::say(sink, &welcome, link.sender.encoding()).await;
     said.map_err(|error| Goodbye { code: 1011, reason: error.to_string() })
 }
 
-async fn receive<R>(relay: &Arc<Relay>, link: &Arc<Link>, stream: &mut R, encoding: Encoding) -> Goodbye
-where
-    R: Stream<Item = Result<SocketMessage, SocketError>> + Unpin,
-{
+async fn receive(relay: &Arc<Relay>, link: &Arc<Link>, source: &mut Messages) -> Goodbye {
     let goodbye = |code, reason: &str| Goodbye { code, reason: reason.to_owned() };
     loop {
         let received = tokio::select! {
-            received = tokio::time::timeout(relay.options.silence, link::read(stream, encoding)) => received,
+            biased;
+            received = tokio::time::timeout(relay.options.silence, source.read()) => received,
             () = link.sender.closed() => return goodbye(1008, "the forwarder does not read its link"),
         };
         let outcome = match received {

@@ -55,7 +55,7 @@ impl Memory {
     pub fn say_goodbye(&self, reason: &str) {
         for tunnel in locked(&self.tunnels).values() {
             if let Holder::Linked(link) = &tunnel.holder {
-                link.sender().control(&ToForwarder::Bye(reason.to_owned()));
+                link.sender().control(ToForwarder::Bye(reason.to_owned()));
             }
         }
     }
@@ -172,7 +172,7 @@ impl Switchboard for Memory {
         let (id, outbox, inbox) = link.open();
         // The first part needs no consent: it is never larger than the window that every exchange opens with.
         outbox.spend_opening(body.bytes.len());
-        let sent = link.sender().send(&ToForwarder::Open(id, head, body)).await;
+        let sent = link.sender().send(ToForwarder::Open(id, head, body)).await;
         sent.map_err(|_| Link::lost())?;
         Ok((outbox, inbox))
     }
@@ -181,7 +181,7 @@ impl Switchboard for Memory {
         let (id, arrival) = match message {
             ToGate::Hello(_) | ToGate::Pong => return Ok(()),
             ToGate::Ping => {
-                link.sender().control(&ToForwarder::Pong);
+                link.sender().control(ToForwarder::Pong);
                 return Ok(());
             }
             ToGate::Answer(id, head, body) => (id, Arrival::Answer(head, body)),

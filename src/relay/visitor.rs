@@ -70,7 +70,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| {
-        let relay = relay.clone();
+        let (relay, origin) = (relay.clone(), origin.clone());
         async move { Ok::<_, Infallible>(relay.handle(request, origin).await) }
     });
     let head_bytes = relay.gate.settings().head_bytes;
@@ -101,7 +101,7 @@ where
 {
     let relay_ref = relay.clone();
     let service = service_fn(move |request| {
-        let relay = relay_ref.clone();
+        let (relay, origin) = (relay_ref.clone(), origin.clone());
         async move { Ok::<_, Infallible>(relay.handle(request, origin).await) }
     });
     let head_bytes = u32::try_from(relay.gate.settings().head_bytes).unwrap_or(u32::MAX);

@@ -76,7 +76,10 @@ fn with_head(kind: u8, id: ExchangeId, body: &Chunk, put_head: impl FnOnce(&mut 
 fn put_request_head(out: &mut BytesMut, head: &RequestHead) {
     put_short(out, head.method.as_str().as_bytes());
     put_long(out, head.target.as_str().as_bytes());
-    let from = head.from.map(|from| from.to_string()).unwrap_or_default();
+    let mut from = String::new();
+    if let Some(address) = head.from {
+        crate::head::push_address(&mut from, address);
+    }
     put_short(out, from.as_bytes());
     out.put_u8(if head.websocket { WEBSOCKET } else { 0 });
     put_headers(out, &head.headers);
@@ -222,7 +225,8 @@ fn take_headers(head: &mut Bytes) -> Result<HeaderMap, WireError> {
     let count = usize::from(take_u16(head)?);
     let mut headers = HeaderMap::with_capacity(count.min(limits::HEADER_LINES));
     for _ in 0..count {
-        let name = HeaderName::from_bytes(&take_short(head)?).map_err(|_| WireError::Field("headers"))?;
+        let name = HeaderName::from_bytes(short(head)?).map_err(|_| WireError::Field("headers"))?;
+        head.advance(name.as_str().len());
         let value = HeaderValue::from_maybe_shared(take_long(head)?).map_err(|_| WireError::Field("headers"))?;
         headers.try_append(name, value).map_err(|_| WireError::Field("headers"))?;
     }
@@ -231,6 +235,12 @@ fn take_headers(head: &mut Bytes) -> Result<HeaderMap, WireError> {
 
 fn take(from: &mut Bytes, length: usize) -> Result<Bytes, WireError> {
     if from.len() < length { Err(WireError::Truncated) } else { Ok(from.split_to(length)) }
+}
+
+/// A short field that stands at the front, where it stays.
+fn short(from: &mut Bytes) -> Result<&[u8], WireError> {
+    let length = usize::from(take_u16(from)?);
+    from.get(..length).ok_or(WireError::Truncated)
 }
 
 fn take_short(from: &mut Bytes) -> Result<Bytes, WireError> {

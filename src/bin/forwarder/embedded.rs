@@ -5,6 +5,7 @@ use http_tunnel::gate::Settings;
 use http_tunnel::gate::access::{Access, AccessConfig};
 use http_tunnel::id::OwnerSecret;
 use http_tunnel::limits;
+use http_tunnel::link::InProcess;
 use http_tunnel::relay::config::OperatorLimits;
 use http_tunnel::relay::metrics::Metrics;
 use http_tunnel::relay::{self, Options, Relay};
@@ -12,7 +13,6 @@ use http_tunnel::secret::Secret;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -89,7 +89,7 @@ fn outward(unspecified: IpAddr) -> Option<IpAddr> {
 
 impl Embedded {
     /// Opens links to this relay.
-    pub(super) fn connector(&self) -> Box<dyn Fn() -> DuplexStream + Send + Sync> {
+    pub(super) fn connector(&self) -> Box<dyn Fn() -> InProcess + Send + Sync> {
         let relay = self.relay.clone();
         Box::new(move || relay.connect_in_process())
     }

@@ -1,7 +1,7 @@
 //! A request and its answer: the answer may begin, and end, before the request's body does, and what has arrived of it
 //! is never held back to fill a part.
 
-use super::client::Used;
+use super::client::{Answer, Failed};
 use super::{Answering, Exchange, Workshop, broken, declares_body, too_slow, unreachable};
 use crate::body::Assembly;
 use crate::fault::{Code, Fault};
@@ -12,14 +12,11 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body::{Body as _, Frame};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
-use hyper::body::Incoming;
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// A client that sent `Expect: 100-continue` does not wait longer than this before it sends the body anyway; curl's
 /// default.
@@ -48,34 +45,28 @@ impl std::fmt::Display for CutShort {
 impl std::error::Error for CutShort {}
 
 /// Asks the service and sends its answer.
-pub(super) async fn serve(
-    workshop: &Arc<Workshop>,
-    mut answering: Answering,
-    head: RequestHead,
-    body: Chunk,
-    flows: mpsc::UnboundedReceiver<Flow>,
-) {
-    let ended = answering.exchange.ended.clone();
+pub(super) async fn serve(workshop: &Arc<Workshop>, mut answering: Answering, head: RequestHead, body: Chunk) {
+    let exchange = answering.exchange.clone();
     let outcome = tokio::select! {
-        outcome = exchange(workshop, &mut answering, head, body, flows) => outcome,
-        () = ended.cancelled() => return,
+        biased;
+        outcome = serve_exchange(workshop, &mut answering, head, body) => outcome,
+        () = exchange.lane.closed() => return,
     };
     if let Err(fault) = outcome {
         answering.fail(fault).await;
     }
 }
 
-async fn exchange(
+async fn serve_exchange(
     workshop: &Workshop,
     answering: &mut Answering,
     head: RequestHead,
     body: Chunk,
-    flows: mpsc::UnboundedReceiver<Flow>,
 ) -> Result<(), Fault> {
     let response = if body.end {
         ask_whole(workshop, answering, &head, &body).await?
     } else {
-        ask_streaming(workshop, answering, head, body, flows).await?
+        ask_streaming(workshop, answering, head, body).await?
     };
     relay(answering, response).await
 }
@@ -87,63 +78,50 @@ async fn ask_whole(
     answering: &Answering,
     head: &RequestHead,
     body: &Chunk,
-) -> Result<Response<Incoming>, Fault> {
+) -> Result<Response<Answer>, Fault> {
     loop {
-        let mut request = request(workshop, head.clone(), Either::Left(Full::new(body.bytes.clone())))?;
-        let connection = capture_connection(&mut request);
-        let answer = tokio::time::timeout(workshop.timeout, workshop.client.request(request)).await;
-        let reused = was_used_before(&connection);
+        let request = request(head.clone(), Either::Left(Full::new(body.bytes.clone())));
+        let answer = tokio::time::timeout(workshop.timeout, workshop.client.ask(request)).await;
         match answer.map_err(|_| too_slow(workshop.timeout))? {
             Ok(response) => {
                 answering.exchange.read(body.bytes.len());
                 return Ok(response);
             }
-            Err(_) if reused && head.method.is_idempotent() => {}
-            Err(error) => return Err(explain(workshop, &error)),
+            Err(Failed::Broken { reused: true, .. }) if head.method.is_idempotent() => {}
+            Err(failed) => return Err(explain(workshop, &failed)),
         }
     }
 }
 
-fn was_used_before(connection: &CaptureConnection) -> bool {
-    let mut extras = http::Extensions::new();
-    if let Some(connected) = connection.connection_metadata().as_ref() {
-        connected.get_extras(&mut extras);
-    }
-    extras.get::<Used>().is_some_and(Used::again)
-}
-
 /// What a failed call is, for the visitor.
-pub(super) fn explain(workshop: &Workshop, error: &legacy::Error) -> Fault {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse_too_large) {
+pub(super) fn explain(workshop: &Workshop, failed: &Failed) -> Fault {
+    let error = match failed {
+        Failed::Unreachable(error) => return unreachable(&workshop.service, error),
+        Failed::Broken { error, .. } => error,
+    };
+    if error.is_parse_too_large() {
         let text =
             format!("The answer's head is over the limit of {} bytes or {} lines.", limits::HEAD, limits::HEADER_LINES);
         return Fault::new(Code::ResponseTooLarge, text);
     }
-    if error.is_connect() { unreachable(&workshop.service, &cause) } else { broken(&cause) }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    broken(&cause)
 }
 
 /// The request as the service is to see it.
-pub(super) fn request(workshop: &Workshop, mut head: RequestHead, body: Upload) -> Result<Request<Upload>, Fault> {
+pub(super) fn request(mut head: RequestHead, body: Upload) -> Request<Upload> {
     if !body.is_end_stream() && !declares_body(&head) {
         // Said outright: the visitor framed it so, and hyper sends a GET without a body of unknown length.
         head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    let service = workshop.service.authority();
-    let uri = if head.target.as_str() == "*" {
-        // The client writes a target without a path as the asterisk that it is.
-        http::Uri::builder().scheme("http").authority(service).path_and_query("*").build()
-    } else {
-        http::Uri::builder().scheme("http").authority(service).path_and_query(head.target).build()
-    };
     let mut request = Request::new(body);
     *request.method_mut() = head.method;
-    *request.uri_mut() = uri.map_err(|error| broken(&error))?;
+    *request.uri_mut() = head.target.into();
     *request.headers_mut() = head.headers;
-    Ok(request)
+    request
 }
 
 /// Asks with a body that is still on its way.
@@ -152,20 +130,18 @@ async fn ask_streaming(
     answering: &Answering,
     head: RequestHead,
     body: Chunk,
-    flows: mpsc::UnboundedReceiver<Flow>,
-) -> Result<Response<Incoming>, Fault> {
+) -> Result<Response<Answer>, Fault> {
     let (go, may_go) = oneshot::channel();
     let expects_continue = head.headers.contains_key(header::EXPECT);
     let (done, sent) = oneshot::channel();
     let source = Source {
         exchange: answering.exchange.clone(),
-        flows,
         assembly: Assembly::new(1, REORDER),
         beginning: Some(body),
         may_go: expects_continue.then_some(may_go),
         _done: done,
     };
-    let mut request = request(workshop, head, Either::Right(source.into_body()))?;
+    let mut request = request(head, Either::Right(source.into_body()));
     if expects_continue {
         let go = std::sync::Mutex::new(Some(go));
         hyper::ext::on_informational(&mut request, move |response| {
@@ -174,24 +150,20 @@ async fn ask_streaming(
             }
         });
     }
-    let connection = capture_connection(&mut request);
     let late = async {
         // The time that the visitor takes for the body is not the service's.
         let _sent = sent.await;
         tokio::time::sleep(workshop.timeout).await;
     };
-    let response = tokio::select! {
-        response = workshop.client.request(request) => response.map_err(|error| explain(workshop, &error)),
+    tokio::select! {
+        response = workshop.client.ask_streaming(request) => response.map_err(|failed| explain(workshop, &failed)),
         () = late => Err(too_slow(workshop.timeout)),
-    };
-    was_used_before(&connection);
-    response
+    }
 }
 
 /// The visitor's body, as the service asks for it.
 struct Source {
     exchange: Arc<Exchange>,
-    flows: mpsc::UnboundedReceiver<Flow>,
     assembly: Assembly<Chunk>,
     beginning: Option<Chunk>,
     may_go: Option<oneshot::Receiver<()>>,
@@ -226,14 +198,13 @@ impl Source {
                 self.exchange.read(chunk.bytes.len());
                 return Ok(chunk);
             }
-            match self.flows.recv().await {
-                Some(Flow::Part(n, chunk)) => {
+            match self.exchange.flows.take().await {
+                Flow::Part(n, chunk) => {
                     let (end, size) = (chunk.end, chunk.bytes.len());
                     self.assembly.push(n, end, size, chunk).map_err(|refused| CutShort(refused.to_string()))?;
                 }
-                Some(Flow::Abort(why)) => return Err(CutShort(why)),
-                Some(_) => {}
-                None => return Err(CutShort("the link was lost".to_owned())),
+                Flow::Abort(why) => return Err(CutShort(why)),
+                _ => {}
             }
         }
     }
@@ -248,7 +219,10 @@ impl Drop for Source {
 }
 
 /// Sends the service's answer on, part by part.
-pub(super) async fn relay(answering: &mut Answering, response: Response<Incoming>) -> Result<(), Fault> {
+pub(super) async fn relay<B>(answering: &mut Answering, response: Response<B>) -> Result<(), Fault>
+where
+    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
+{
     let (parts, mut body) = response.into_parts();
     let head = ResponseHead { status: parts.status, headers: parts.headers };
     let (bytes, end) = beginning(&mut body, answering.encoding().part()).await?;
@@ -269,7 +243,10 @@ pub(super) async fn relay(answering: &mut Answering, response: Response<Incoming
 
 /// The beginning of a body and whether that is all of it: all of a small one whose length is known, if it comes soon,
 /// otherwise what is here.
-async fn beginning(body: &mut Incoming, most: usize) -> Result<(Bytes, bool), Fault> {
+async fn beginning<B>(body: &mut B, most: usize) -> Result<(Bytes, bool), Fault>
+where
+    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
+{
     let mut bytes = BytesMut::new();
     let small = body.size_hint().exact().is_some_and(|size| size <= most as u64);
     let deadline = small.then(|| tokio::time::Instant::now() + SMALL_BODY);

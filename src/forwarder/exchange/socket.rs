@@ -14,7 +14,6 @@ use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -24,13 +23,8 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 const REORDER: usize = limits::WINDOW_MAX as usize;
 
 /// Opens the service's WebSocket and carries it.
-pub(super) async fn serve(
-    workshop: &Arc<Workshop>,
-    mut answering: Answering,
-    head: RequestHead,
-    flows: mpsc::UnboundedReceiver<Flow>,
-) {
-    let ended = answering.exchange.ended.clone();
+pub(super) async fn serve(workshop: &Arc<Workshop>, mut answering: Answering, head: RequestHead) {
+    let exchange = answering.exchange.clone();
     let opening = async {
         match open(workshop, head).await? {
             Opened::Refused(response) => request::relay(&mut answering, response).await.map(|()| None),
@@ -39,7 +33,7 @@ pub(super) async fn serve(
     };
     let opened = tokio::select! {
         opened = opening => opened,
-        () = ended.cancelled() => return,
+        () = exchange.lane.closed() => return,
     };
     match opened {
         Err(fault) => answering.fail(fault).await,
@@ -48,11 +42,11 @@ pub(super) async fn serve(
             if answering.answer(head, Chunk::default()).await.is_err() {
                 return;
             }
-            let source = FromGate { exchange: answering.exchange.clone(), flows, assembly: Assembly::new(1, REORDER) };
+            let source = FromGate { exchange: exchange.clone(), assembly: Assembly::new(1, REORDER) };
             let sink = ToVisitor(answering);
             tokio::select! {
                 () = websocket::carry(*socket, sink, source) => {}
-                () = ended.cancelled() => {}
+                () = exchange.lane.closed() => {}
             }
         }
     }
@@ -67,10 +61,9 @@ enum Opened {
 /// its head.
 async fn open(workshop: &Workshop, head: RequestHead) -> Result<Opened, Fault> {
     let key = generate_key();
+    let asked = tokio::time::timeout(workshop.timeout, workshop.client.ask_upgrade(handshake(head, &key)?)).await;
     let response =
-        tokio::time::timeout(workshop.timeout, workshop.client.request(handshake(workshop, head, &key)?)).await;
-    let response =
-        response.map_err(|_| too_slow(workshop.timeout))?.map_err(|error| request::explain(workshop, &error))?;
+        asked.map_err(|_| too_slow(workshop.timeout))?.map_err(|failed| request::explain(workshop, &failed))?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(Opened::Refused(response));
     }
@@ -86,13 +79,13 @@ async fn open(workshop: &Workshop, head: RequestHead) -> Result<Opened, Fault> {
     Ok(Opened::Open(head, Box::new(socket)))
 }
 
-fn handshake(workshop: &Workshop, mut head: RequestHead, key: &str) -> Result<Request<request::Upload>, Fault> {
+fn handshake(mut head: RequestHead, key: &str) -> Result<Request<request::Upload>, Fault> {
     let headers = &mut head.headers;
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     headers.insert(header::SEC_WEBSOCKET_KEY, HeaderValue::try_from(key).map_err(|error| broken(&error))?);
-    request::request(workshop, head, request::Upload::Left(Full::default()))
+    Ok(request::request(head, request::Upload::Left(Full::default())))
 }
 
 struct ToVisitor(Answering);
@@ -109,13 +102,12 @@ impl FlowSink for ToVisitor {
         };
         self.0.bytes += size as u64;
         let exchange = &self.0.exchange;
-        exchange.lane.spend(size).await.is_ok() && exchange.sender.send(&ToGate::Flow(exchange.id, flow)).await.is_ok()
+        exchange.lane.spend(size).await.is_ok() && exchange.sender.send(ToGate::Flow(exchange.id, flow)).await.is_ok()
     }
 }
 
 struct FromGate {
     exchange: Arc<super::Exchange>,
-    flows: mpsc::UnboundedReceiver<Flow>,
     assembly: Assembly<Flow>,
 }
 
@@ -125,7 +117,7 @@ impl FlowSource for FromGate {
             if let Some(flow) = self.assembly.pop() {
                 return Some(flow);
             }
-            let flow = self.flows.recv().await?;
+            let flow = self.exchange.flows.take().await;
             let (n, size) = match &flow {
                 Flow::Message(n, piece) => (*n, piece.bytes.len()),
                 Flow::Close(n, ..) => (*n, 0),
