@@ -6,6 +6,8 @@ pub mod config;
 pub mod dial;
 pub mod directory;
 pub mod exchange;
+pub mod inspector;
+mod platform;
 pub mod report;
 pub mod rules;
 pub mod service;
@@ -92,6 +94,8 @@ pub struct Banner {
     pub service: String,
     /// The port that was asked for and taken.
     pub port_taken: Option<u16>,
+    /// Where the inspector is.
+    pub inspector: Option<String>,
 }
 
 /// Links to the public end and serves exchanges until `shutdown`; then open ones get [`limits::DRAIN`] to finish.
@@ -155,9 +159,11 @@ fn online(session: &Session, banner: &Banner) -> Event {
     Event::Online {
         name: welcome.name.clone(),
         url: welcome.url.clone(),
+        stream_url: welcome.stream_url.clone(),
         lan: banner.lan.clone(),
         service: banner.service.clone(),
         port_taken: banner.port_taken,
+        inspector: banner.inspector.clone(),
     }
 }
 

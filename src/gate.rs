@@ -4,6 +4,7 @@
 
 pub mod access;
 mod answer;
+pub mod handshake;
 pub mod page;
 pub mod route;
 pub mod switchboard;
@@ -13,7 +14,7 @@ use crate::fault::{Code, Fault};
 use crate::head::{self, RequestHead, ResponseHead, Visitor};
 use crate::id::{ExchangeId, TunnelName};
 use crate::wire::{Chunk, Encoding, Message as _, ToForwarder};
-pub use answer::{Body, Cut};
+pub use answer::{Body, Cut, whole};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -30,6 +31,8 @@ pub struct Settings {
     pub head_bytes: usize,
     /// Largest body of a request, bytes; `None`: any.
     pub body_bytes: Option<u64>,
+    /// Largest message that an exchange opens with, bytes; more of the body follows in parts.
+    pub opening_bytes: usize,
 }
 
 /// The public end of many tunnels.
@@ -182,7 +185,8 @@ impl<S: Switchboard> Gate<S> {
         let most = self.settings.body_bytes;
         let expects_continue = head.headers.contains_key(header::EXPECT);
         // Room in the narrower of the encodings: whichever the link speaks, the message fits.
-        let room = Encoding::Text.beside(&head.headers, head.target.as_str().len());
+        let opening = self.settings.opening_bytes.min(Encoding::Text.message());
+        let room = Encoding::Text.beside_within(opening, &head.headers, head.target.as_str().len());
         if room == 0 {
             check_head_fits(&head)?;
         }
@@ -196,8 +200,9 @@ impl<S: Switchboard> Gate<S> {
         };
         let (mut head, body) = tokio::select! {
             biased;
-            answer = answer::first(&mut inbox) => answer?,
+            // Before the forwarder's word on it, which only repeats that the body was cut short.
             fault = upload.failed() => return Err(fault),
+            answer = answer::first(&mut inbox) => answer?,
         };
         head::strip_hop_by_hop(&mut head.headers);
         head.headers.remove(head::FAULT);
@@ -261,7 +266,8 @@ fn target_of(parts: &http::request::Parts) -> Result<http::uri::PathAndQuery, Fa
     let no_path = || bad_request("The request's target is no path.");
     let target = parts.uri.path_and_query().ok_or_else(no_path)?;
     match target.as_str() {
-        "*" => Ok(target.clone()),
+        // The asterisk stands for the whole server, which only OPTIONS can ask (RFC 9112 §3.2.4).
+        "*" if parts.method == Method::OPTIONS => Ok(target.clone()),
         path if path.starts_with('/') => Ok(target.clone()),
         // `http://host?query`: an empty path is `/` (RFC 9110 §4.2.3).
         query if query.starts_with('?') => format!("/{query}").parse().map_err(|_| no_path()),
@@ -275,6 +281,6 @@ fn is_bodiless(status: StatusCode) -> bool {
 }
 
 /// The `Content-Length` of a head, if it has a well-formed one.
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

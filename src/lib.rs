@@ -8,7 +8,7 @@
 //! of its own, or inside the forwarder) and the Lambda handler. A *link* is one forwarder's WebSocket, an *exchange* one
 //! request and its answer (or one visitor WebSocket), the *service* what runs on the forwarder's machine.
 //!
-//! Rooms know only those below them: `relay` and `forwarder` (sockets, clock, tasks) above `gate` (the rules, through
+//! Rooms know only those below them: `relay`, `handler` and `forwarder` (sockets, clock, tasks) above `gate` (the rules, through
 //! one trait), above `wire`, `head`, `body`, `fault` (pure), above `limits` and `id`.
 
 pub mod body;
@@ -17,11 +17,14 @@ pub mod fault;
 pub mod forwarder;
 #[cfg(feature = "gate")]
 pub mod gate;
+#[cfg(feature = "handler")]
+pub mod handler;
 pub mod head;
 pub mod id;
 pub mod limits;
 #[cfg(feature = "relay")]
 pub mod link;
+pub mod lock;
 #[cfg(feature = "relay")]
 pub mod relay;
 pub mod secret;

@@ -154,15 +154,187 @@ pub const HEAD_LEAST: usize = 8 * KIB;
 /// Open connections to the admin address: a scraper and a health check, a few times over.
 pub const ADMIN_CONNECTIONS: usize = 64;
 
+/// Largest payload of a buffered invocation, request or answer ("Lambda quotas": 6 MB); 64 KiB are left to the JSON
+/// around body and headers.
+pub const LAMBDA_PAYLOAD: usize = 6 * 1024 * KIB - 64 * KIB;
+
+/// Largest streamed answer of a function ("Lambda quotas": 200 MB).
+pub const LAMBDA_STREAM: u64 = 200 * 1024 * 1024;
+
+/// Largest message that the Lambda posts while it has a choice: one frame, and one unit of API Gateway's meter (32 KB).
+/// Whether API Gateway itself cuts larger posts into frames is not documented.
+pub const POST: usize = TEXT_FRAME;
+
+/// Largest raw body part of a post.
+pub const POST_PART: usize = (POST - TEXT_ENVELOPE) / 4 * 3;
+
+/// Posts of one request's body that are under way at once: 8 of 31 KiB at 12 ms each are 20 MB/s.
+pub const POSTS: usize = 8;
+
+/// API Gateway cuts every WebSocket after 2 hours ("WebSocket API quotas").
+pub const PLATFORM_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Keep-alive on API Gateway, which cuts a link after 10 minutes without a message ("WebSocket API quotas").
+pub const PLATFORM_KEEP_ALIVE: Duration = Duration::from_secs(9 * 60);
+
+/// What an HTTP API waits for its integration ("HTTP API quotas": 30 s, not raisable), less what the answer's own way takes.
+pub const HTTP_API_WAIT: Duration = Duration::from_secs(29);
+
+/// Default time that the buffered door waits for an answer.
+pub const BUFFERED_ANSWER: Duration = Duration::from_secs(28);
+
+/// How long a process that ends in the middle of an answer waits for what it has handed to its socket.
+pub const LAST_WRITE: Duration = Duration::from_millis(20);
+
+/// What an invocation keeps of its time to say that the rest is up.
+pub const INVOCATION_MARGIN: Duration = Duration::from_secs(1);
+
+/// How long a Lambda believes what it has read of a tunnel; a link that is gone is noticed sooner, by the 410 of a post.
+pub const CONNECTION_CACHE: Duration = Duration::from_secs(5);
+
+/// After `$connect` has returned, posts meet 410 for a moment more (AWS re:Post, "410 gone").
+pub const CONNECTION_SETTLES: Duration = Duration::from_secs(2);
+
+/// Pause between two posts to a link that settles.
+pub const SETTLING_PAUSE: Duration = Duration::from_millis(50);
+
+/// First look for an answer, when nothing is known of the tunnel: a local service that answers at once is back by then.
+pub const POLL_FIRST: Duration = Duration::from_millis(25);
+
+/// Latest first look, however long the tunnel usually takes: a look costs $0.000000125, waiting longer may delay an answer.
+pub const POLL_FIRST_MAX: Duration = Duration::from_millis(60);
+
+/// While answers are there at the first look, the next one's comes this much sooner: about one in ten looks is then in
+/// vain, and answers wait for 3 ms on average.
+pub const POLL_SOONER: Duration = Duration::from_micros(500);
+
+/// Shortest pause between two looks; a look itself takes about 5 ms.
+pub const POLL_LEAST: Duration = Duration::from_millis(5);
+
+/// Longest pause between two looks: four a second cost less than the Lambda's own second ($0.0000005 to $0.0000033).
+pub const POLL_MOST: Duration = Duration::from_millis(250);
+
+/// A wait is prolonged by at most this part of itself: one look for every tenth of the time waited.
+pub const POLL_SHARE: u32 = 10;
+
+/// After this long without a word the Lambda asks whether the link still stands, and again whenever the wait has doubled.
+pub const LINK_CHECK: Duration = Duration::from_secs(2);
+
+/// What was already on its way when the link broke arrives within this.
+pub const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Pending parts are of no use once the longest invocation (15 minutes) is over; DynamoDB removes them some time after.
+pub const PENDING_KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// How long the record of a new link is looked for: an index follows its table within a second, as a rule.
+pub const INDEX_FOLLOWS: Duration = Duration::from_secs(5);
+
+/// Time to open a connection to AWS, in the same region.
+pub const AWS_CONNECT: Duration = Duration::from_secs(1);
+
+/// Time for one attempt of a call to AWS: a socket that died while the environment was frozen is given up after it.
+pub const AWS_ATTEMPT: Duration = Duration::from_secs(2);
+
+/// Attempts of a call to AWS, the first included.
+pub const AWS_ATTEMPTS: u32 = 6;
+
+/// An idle connection to AWS is kept this long; the platform's side closes them after about a minute.
+pub const AWS_IDLE: Duration = Duration::from_secs(20);
+
+/// Time for the calls that open the connections to AWS before the first event.
+pub const AWS_WARM_UP: Duration = Duration::from_millis(800);
+
+/// What was sent this long ago has been handed over or has failed: a WebSocket API waits 29 s for its function.
+pub const RESENT_WITHIN: Duration = Duration::from_secs(30);
+
+/// Bytes of sent messages that are kept in case that the platform loses one: two answers of 4 MB in base64.
+pub const RESENT_BYTES: usize = 12 * 1024 * KIB;
+
+/// A message is sent this often at most; a platform that loses it each time will not take it.
+pub const RESENT_TIMES: u32 = 4;
+
+/// Errors of the platform come in swarms; what they mean is sent again once, this long after the first.
+pub const RESEND_AFTER: Duration = Duration::from_millis(250);
+
+/// First and longest pause before more is sent to a platform that says that it is too much.
+pub const CALM: std::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(8);
+
+/// Exchanges that a platform's link remembers after their end, so that a message that comes twice begins none again.
+pub const ENDED_REMEMBERED: usize = 1024;
+
+/// Bytes and messages that may come before the exchange that they are part of: what the Lambda posts at once.
+pub const EARLY_BYTES: usize = 1024 * KIB;
+
+/// See [`EARLY_BYTES`].
+pub const EARLY_MESSAGES: usize = 256;
+
+/// Smallest message that is compressed before it is stored: smaller ones cost one write unit (1 KB) as they are, or two.
+pub const DEFLATE_LEAST: usize = 2 * KIB;
+
+/// As much of a message's beginning is compressed to see whether the rest is worth it.
+pub const DEFLATE_PROBE: usize = 4 * KIB;
+
+/// Where every message costs money, a service that writes its answer in pieces is given this long for the next piece.
+pub const GATHER: Duration = Duration::from_millis(10);
+
 /// Shortest and longest tunnel name; the longest keeps room in a 63-byte DNS label for what an operator adds.
 pub const NAME_LENGTH: std::ops::RangeInclusive<usize> = 3..=40;
 
+/// What the inspector keeps, all exchanges together, unless told otherwise; the oldest go first.
+pub const INSPECT_MEMORY: usize = 64 * 1024 * KIB;
+
+/// The least that it may be told to keep: a handful of exchanges with bodies of [`INSPECT_BODY`].
+pub const INSPECT_MEMORY_LEAST: usize = 8 * 1024 * KIB;
+
+/// What the inspector keeps of one body, or of one WebSocket's latest messages.
+pub const INSPECT_BODY: usize = 1024 * KIB;
+
+/// Bytes on their way to the inspector; beyond it, what is captured is dropped and marked. Nobody waits.
+pub const INSPECT_QUEUE: usize = 16 * 1024 * KIB;
+
+/// What the inspector is told is taken up this often: a screen needs no more, and each time costs a wake-up.
+pub const INSPECT_BATCH: Duration = Duration::from_millis(30);
+
+/// Exchanges that one list shows, and at most.
+pub const INSPECT_LIST: usize = 200;
+
+/// See [`INSPECT_LIST`].
+pub const INSPECT_LIST_MOST: usize = 1000;
+
+/// Largest request to the inspector itself: a HAR file that was exported from a full memory, base64 and JSON counted.
+pub const INSPECT_REQUEST: usize = 128 * 1024 * KIB;
+
+/// What is unpacked of a compressed body; a few KB may claim to be gigabytes.
+pub const INSPECT_UNPACKED: usize = 4 * 1024 * KIB;
+
+/// Open connections to the inspector: a browser has six per tab.
+pub const INSPECT_CONNECTIONS: usize = 64;
+
+/// Time that a replayed answer has to come to its end; an event stream has none, and is kept as far as it came.
+pub const REPLAY_BODY: Duration = Duration::from_secs(30);
+
+/// How often one order may repeat a request.
+pub const REPLAYS: usize = 100;
+
+/// Largest signed request; GitHub, the most generous of the senders, cuts at 25 MB.
+pub const SIGNED_BODY: usize = 25 * 1024 * KIB;
+
+/// Bytes of requests whose signature is not known to be good yet, all together: anybody may send them.
+pub const SIGNED_BODIES: usize = 4 * SIGNED_BODY;
+
+/// A signature's timestamp may differ from the clock by this much: Stripe's, Slack's and Standard Webhooks' own bound.
+pub const SIGNATURE_AGE: Duration = Duration::from_secs(5 * 60);
+
 const _: () = {
+    assert!(INSPECT_BODY < INSPECT_QUEUE && INSPECT_BODY * 4 < INSPECT_MEMORY_LEAST);
     assert!(TEXT_FRAME <= 32 * KIB);
     assert!(TEXT_PART / 3 * 4 + TEXT_ENVELOPE <= TEXT_MESSAGE);
     assert!(WHOLE_BODY <= BINARY_PART && WHOLE_BODY <= TEXT_PART);
     assert!(BINARY_PART as u32 <= WINDOW && TEXT_PART as u32 <= WINDOW && WINDOW <= WINDOW_MAX);
     assert!(BINARY_MESSAGE <= LINK_QUEUE);
+    assert!(POST_PART / 3 * 4 + TEXT_ENVELOPE <= POST && POST <= TEXT_MESSAGE);
+    assert!(BUFFERED_ANSWER.as_secs() < HTTP_API_WAIT.as_secs());
+    assert!(PLATFORM_KEEP_ALIVE.as_secs() < 10 * 60);
     assert!(HEAD_LEAST <= HEAD);
     assert!(KEEP_ALIVE.as_secs() * 2 < LINK_SILENCE.as_secs() && LINK_SILENCE.as_secs() < 30);
 };

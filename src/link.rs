@@ -9,8 +9,10 @@ mod lane;
 mod mailbox;
 mod pieces;
 mod queue;
+mod sent;
 
 use crate::limits;
+pub use crate::lock::locked;
 use crate::wire::{self, Encoded, Encoding, Message, WireError};
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
@@ -18,7 +20,8 @@ pub use lane::{Growth, Lane};
 pub use mailbox::Mailbox;
 pub use pieces::{Joiner, Unjoined, pieces};
 pub use queue::{End, ForwarderEnd, GateEnd, InProcess, Queue, Sender, pair, queue};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+pub use sent::Sent;
+use std::sync::Arc;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
@@ -38,21 +41,38 @@ pub fn socket_config() -> WebSocketConfig {
         .read_buffer_size(32 * limits::KIB)
 }
 
-/// Writes a link's queue to its socket until the link is closed, then says goodbye.
+/// Writes a link's queue to its socket until the link is closed, then says goodbye. What goes out is noted in `sent`, for a
+/// platform that may lose it, and goes out again when that asks for it.
 ///
 /// # Errors
 /// The socket failed.
-pub async fn write<M, S>(mut socket: S, mut queue: Queue<M>, encoding: Encoding) -> Result<(), SocketError>
+pub async fn write<M, S>(
+    mut socket: S,
+    mut queue: Queue<M>,
+    encoding: Encoding,
+    sent: Option<Arc<Sent>>,
+) -> Result<(), SocketError>
 where
     M: Message,
     S: Sink<SocketMessage, Error = SocketError> + Unpin,
 {
     let mut batch = Vec::with_capacity(64);
-    while queue.fill(&mut batch, 64).await {
+    loop {
+        let more = tokio::select! {
+            biased;
+            more = queue.fill(&mut batch, 64) => more,
+            () = asked_again(sent.as_deref()) => true,
+        };
+        if !more {
+            break;
+        }
+        for (message, times) in sent.iter().flat_map(|sent| sent.again()) {
+            noted(&mut socket, message, times, sent.as_deref()).await?;
+        }
         for queued in batch.drain(..) {
             // Its room in the queue is free again when the socket has it.
             let (message, _room) = queue.opened(queued);
-            feed(&mut socket, message.encode(encoding)).await?;
+            noted(&mut socket, message.encode(encoding), 0, sent.as_deref()).await?;
         }
         socket.flush().await?;
     }
@@ -61,6 +81,28 @@ where
         .map(|Goodbye { code, reason }| CloseFrame { code: CloseCode::from(code), reason: shortened(&reason).into() });
     socket.send(SocketMessage::Close(close)).await?;
     socket.close().await
+}
+
+async fn asked_again(sent: Option<&Sent>) {
+    match sent {
+        Some(sent) => sent.asked().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends a message that has been sent `times` before, when the platform is ready for it.
+async fn noted<S>(socket: &mut S, message: Encoded, times: u32, sent: Option<&Sent>) -> Result<(), SocketError>
+where
+    S: Sink<SocketMessage, Error = SocketError> + Unpin,
+{
+    if let Some(sent) = sent {
+        if let Some(until) = sent.calm_until() {
+            socket.flush().await?;
+            tokio::time::sleep_until(until).await;
+        }
+        sent.keep(&message, times + 1);
+    }
+    feed(socket, message).await
 }
 
 /// What a close frame will say.
@@ -116,6 +158,8 @@ pub enum Received<M> {
     Message(M),
     /// A frame that says nothing to us, but that the peer lives: a ping, or a kind of message that is not known.
     Other,
+    /// The platform between us and the peer says that it could not hand a message over; holds its text.
+    Platform(String),
     /// The peer closed, with code and reason where it gave them.
     Closed(Option<Goodbye>),
     /// The peer sent what cannot be understood.
@@ -162,7 +206,10 @@ where
             );
         }
         Some(Ok(SocketMessage::Binary(bytes))) if encoding == Encoding::Binary => M::decode_binary(bytes),
-        Some(Ok(SocketMessage::Text(text))) if encoding == Encoding::Text => M::decode_text(&text),
+        Some(Ok(SocketMessage::Text(text))) if encoding == Encoding::Text => match M::decode_text(&text) {
+            Ok(None) => return wire::platform_error(&text).map_or(Received::Other, Received::Platform),
+            decoded => decoded,
+        },
         Some(Ok(SocketMessage::Binary(_) | SocketMessage::Text(_))) => Err(WireError::WrongType),
         Some(Ok(_)) => Ok(None),
     };
@@ -171,9 +218,4 @@ where
         Ok(None) => Received::Other,
         Err(error) => Received::Malformed(error),
     }
-}
-
-/// Locks a mutex that is never held across a panic worth keeping: no code under these locks can fail half-way.
-pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

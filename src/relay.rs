@@ -17,14 +17,12 @@ mod websocket;
 
 use crate::fault::{Code, Fault};
 use crate::gate::access::Access;
-use crate::gate::{Body, Gate, Settings, page};
+use crate::gate::{Body, Gate, Settings, page, whole};
 use crate::head::Visitor;
 use crate::link::{GateEnd, InProcess};
-use bytes::Bytes;
 use config::OperatorLimits;
 use counted::Counted;
 use http::{Request, Response, header};
-use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use memory::Memory;
@@ -126,10 +124,6 @@ fn fault_code(response: &Response<Body>) -> Option<Code> {
 fn fault_response(fault: &Fault, request_headers: &http::HeaderMap) -> Response<Body> {
     let accept = request_headers.get(header::ACCEPT);
     page::respond(fault, accept, &page::Extra::default()).map(whole)
-}
-
-fn whole(bytes: Bytes) -> Body {
-    Either::Left(Full::new(bytes))
 }
 
 /// Serves `listener` until `shutdown`; then open exchanges get [`crate::limits::DRAIN`] to finish.

@@ -71,12 +71,17 @@ impl Encoding {
     /// Body bytes that surely fit into one message with a head of these `headers` and a request line of `line` bytes; what
     /// does not fit travels as parts.
     pub fn beside(self, headers: &HeaderMap, line: usize) -> usize {
+        self.beside_within(self.message(), headers, line)
+    }
+
+    /// [`Encoding::beside`] in a message of at most `most` bytes.
+    pub fn beside_within(self, most: usize, headers: &HeaderMap, line: usize) -> usize {
         let lines = headers.len() * HEADER_LINE;
         let head = crate::head::size(headers) + line;
         match self {
             // JSON escapes at most every byte that a head may hold, with one more.
-            Self::Text => self.message().saturating_sub(limits::TEXT_ENVELOPE + 2 * head + lines) / 4 * 3,
-            Self::Binary => self.message().saturating_sub(limits::TEXT_ENVELOPE + head + lines),
+            Self::Text => most.saturating_sub(limits::TEXT_ENVELOPE + 2 * head + lines) / 4 * 3,
+            Self::Binary => most.saturating_sub(limits::TEXT_ENVELOPE + head + lines),
         }
         .min(self.part())
     }
@@ -121,6 +126,9 @@ pub struct Welcome {
     pub name: String,
     /// The tunnel's public URL, without a slash at the end.
     pub url: String,
+    /// Where the same tunnel is found for answers that stream, where that is another address; without a slash at the end.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stream_url: Option<String>,
     /// Credit that each direction of an exchange opens with; absent: no flow control on this link.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub window: Option<u32>,
@@ -339,6 +347,12 @@ impl Message for ToGate {
 
 fn within(size: usize, encoding: Encoding) -> Result<(), WireError> {
     if size > encoding.message() { Err(WireError::TooLarge(size)) } else { Ok(()) }
+}
+
+/// The text of a platform's own error frame, such as API Gateway's `{"message":"Internal server error","connectionId":…,
+/// "requestId":…}`: an object with a `message` and no `kind`.
+pub fn platform_error(message: &str) -> Option<String> {
+    text::parse_platform(message)
 }
 
 /// Cuts an encoded text into the payloads of its WebSocket frames: at most [`limits::TEXT_FRAME`] bytes each, never

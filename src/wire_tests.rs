@@ -57,7 +57,15 @@ fn to_forwarder() -> impl Strategy<Value = ToForwarder> {
         (".{0,20}", ".{0,20}", proptest::option::of(any::<u32>()), any::<u32>(), proptest::option::of(any::<u64>()));
     prop_oneof![
         welcome.prop_map(|(name, url, window, keep_alive, answer_limit)| {
-            ToForwarder::Welcome(Welcome { name, url, window, keep_alive, lifetime: window, answer_limit })
+            ToForwarder::Welcome(Welcome {
+                name,
+                stream_url: answer_limit.map(|_| url.clone()),
+                url,
+                window,
+                keep_alive,
+                lifetime: window,
+                answer_limit,
+            })
         }),
         ".{0,50}".prop_map(ToForwarder::Bye),
         Just(ToForwarder::Ping),

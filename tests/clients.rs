@@ -3,6 +3,8 @@
 //! `tests/setup` installs them. With `FORWARDER=direct` no tunnel is started and every visitor talks to the service itself:
 //! the control that shows a failure to be the tunnel's and not the application's. `FORWARDER=path` tests another binary.
 
+// Each test binary is a crate of its own and uses its part of this module.
+#[allow(dead_code)]
 #[path = "clients/browser.rs"]
 mod browser;
 #[path = "clients/bulk.rs"]

@@ -103,6 +103,8 @@ pub(crate) fn embedded(setting: &Setting) -> Result<Recipe> {
 fn forwarder(setting: &Setting) -> Command {
     let mut command = command(&setting.programs.forwarder, setting.announce);
     command.arg(setting.service.port().to_string()).arg(if setting.announce { "--json" } else { "--quiet" });
+    // The others show nobody what came in.
+    command.args(["--inspect", "off"]);
     command
 }
 

@@ -49,6 +49,7 @@ async fn run(config: Config, access: Access) -> anyhow::Result<()> {
         public_url: public_url(&config, address)?,
         head_bytes: config.limits.head_bytes,
         body_bytes: config.limits.body_bytes,
+        opening_bytes: limits::TEXT_MESSAGE,
     };
     announce(&config, address, admin, &settings.public_url);
     let (trusted_proxies, silence) = (config.trusted_proxies, limits::LINK_SILENCE);

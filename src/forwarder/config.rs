@@ -4,7 +4,9 @@
 mod address;
 mod arguments;
 mod headers;
+mod inspection;
 
+use super::inspector::{self, Verifier};
 use super::rules::{BasicAuth, Rules, network};
 use crate::id::TunnelName;
 use crate::limits;
@@ -35,6 +37,10 @@ pub struct Config {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Time that the service has to begin its answer.
     pub timeout: Duration,
+    /// The inspector; `None`: there is none.
+    pub inspector: Option<inspector::Settings>,
+    /// What requests must be signed with.
+    pub verifier: Verifier,
     /// Show the URL as a QR code.
     pub qr: bool,
     /// How to report.
@@ -116,6 +122,14 @@ pub fn parse(args: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Co
     build(&arguments, &Environment::read(env), env).map_err(Stop::Usage)
 }
 
+/// Reads what names a service, as `TARGET` does.
+///
+/// # Errors
+/// Says how to write it.
+pub(super) fn service(text: &str) -> Result<Service, String> {
+    address::service(text)
+}
+
 /// The variables that stand for flags. An empty one counts as not set, so that `TUNNEL_ENDPOINT= forwarder …` works.
 struct Environment {
     endpoint: Option<String>,
@@ -142,6 +156,9 @@ fn build(arguments: &Arguments, environment: &Environment, env: Lookup<'_>) -> R
     )?;
     let output = output(arguments, environment)?;
     let endpoint = endpoint(arguments, environment)?;
+    let timeout = arguments.timeout.as_deref().map_or(Ok(limits::ANSWER), timeout)?;
+    let verified = inspection::secrets("--verify", &arguments.verify, env)?;
+    let secrets = [&verified[..], &inspection::secrets("--webhook-secret", &arguments.webhook_secret, env)?].concat();
     Ok(Config {
         service: address::service(target)?,
         name: name(arguments, environment)?,
@@ -153,7 +170,9 @@ fn build(arguments: &Arguments, environment: &Environment, env: Lookup<'_>) -> R
         },
         host_header: headers::host(arguments.host_header.as_deref())?,
         headers: arguments.header.iter().map(|line| headers::added(line)).collect::<Result<_, _>>()?,
-        timeout: arguments.timeout.as_deref().map_or(Ok(limits::ANSWER), timeout)?,
+        timeout,
+        inspector: inspection::settings(arguments, timeout, &secrets)?,
+        verifier: Verifier::new(&verified)?,
         qr: arguments.qr,
         endpoint,
         output,

@@ -9,9 +9,11 @@
 //! link nor exchanges that run wait for those that queue.
 
 mod client;
+mod open;
 mod request;
 mod socket;
 
+use super::inspector::{Recorder, Recording, Verifier};
 use super::report::{Event, Reporter};
 use super::rules::Rules;
 use super::service::Service;
@@ -20,14 +22,14 @@ use crate::fault::{Code, Fault};
 use crate::head::{self, RequestHead, ResponseHead};
 use crate::id::ExchangeId;
 use crate::limits;
-use crate::link::{Closed, Growth, Lane, Mailbox, Sender, locked};
+use crate::link::{Closed, Lane, Mailbox, Sender};
 use crate::wire::{Chunk, Encoding, Flow, Message as _, ToGate};
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
-use std::collections::BTreeMap;
+pub use open::Open;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -39,6 +41,8 @@ pub struct Workshop {
     rules: Rules,
     timeout: Duration,
     reporter: Reporter,
+    recorder: Recorder,
+    verifier: Verifier,
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
     totals: Totals,
@@ -68,10 +72,17 @@ impl Workshop {
             rules,
             timeout,
             reporter,
+            recorder: Recorder::default(),
+            verifier: Verifier::default(),
             slots,
             waiting: AtomicUsize::new(0),
             totals: Totals::default(),
         }
+    }
+
+    /// The same, telling `recorder` what exchanges do and asking for signatures as `verifier` says.
+    pub fn inspected(self, recorder: Recorder, verifier: Verifier) -> Self {
+        Self { recorder, verifier, ..self }
     }
 
     /// The counts so far.
@@ -104,27 +115,6 @@ impl Workshop {
     }
 }
 
-/// The exchanges that are open on one link.
-#[derive(Debug, Default)]
-pub struct Open {
-    exchanges: Mutex<BTreeMap<ExchangeId, Arc<Exchange>>>,
-    growth: Growth,
-}
-
-impl Open {
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        locked(&self.exchanges).len()
-    }
-
-    /// Ends all of them: the link is gone, so nobody waits for their answers.
-    pub fn end_all(&self) {
-        for exchange in std::mem::take(&mut *locked(&self.exchanges)).into_values() {
-            exchange.end();
-        }
-    }
-}
-
 /// One open exchange.
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -133,6 +123,7 @@ pub(super) struct Exchange {
     lane: Lane,
     flow_control: bool,
     flows: Mailbox<Flow>,
+    recording: Recording,
 }
 
 impl Exchange {
@@ -170,30 +161,46 @@ pub fn begin(
         lane: Lane::new(window, &open.growth),
         flow_control: window.is_some(),
         flows: Mailbox::default(),
+        recording: workshop.recorder.begin(&head, &body),
     });
-    {
-        let mut exchanges = locked(&open.exchanges);
-        if exchanges.contains_key(&id) {
-            return; // Said twice.
-        }
-        exchanges.insert(id, exchange.clone());
-    }
+    let Some(early) = open.insert(&exchange) else { return }; // Said twice.
     workshop.totals.exchanges.fetch_add(1, Ordering::Relaxed);
     let answering = Answering::new(workshop.clone(), open.clone(), exchange, &head);
     // What arrives with the head was granted by the window that the exchange opens with.
     let _granted = answering.exchange.lane.receive(body.bytes.len());
     workshop.totals.bytes_in.fetch_add(body.bytes.len() as u64, Ordering::Relaxed);
+    for flow in early {
+        // It is within bounds: on a link that hands things over early there is no window to overrun.
+        let _within = accept(workshop, &answering.exchange, flow);
+    }
     let workshop = workshop.clone();
     // On the heap before it is spawned, which moves a task several times.
     tokio::spawn(Box::pin(async move { serve(workshop, answering, head, body).await }));
 }
 
-/// Hands over what the gate sent for an open exchange; for one that is over there is nothing to do.
+/// Hands over what the gate sent for an open exchange; for one that is over there is nothing to do. On a platform that
+/// hands messages over in any order (no `window`), it may be for one that is still to come.
 ///
 /// # Errors
 /// The gate broke the protocol; says how.
-pub fn deliver(workshop: &Workshop, open: &Open, id: ExchangeId, flow: Flow) -> Result<(), String> {
-    let Some(exchange) = locked(&open.exchanges).get(&id).cloned() else { return Ok(()) };
+pub fn deliver(
+    workshop: &Workshop,
+    open: &Open,
+    window: Option<u32>,
+    id: ExchangeId,
+    flow: Flow,
+) -> Result<(), String> {
+    match (open.get(id), window) {
+        (Some(exchange), _) => accept(workshop, &exchange, flow),
+        (None, Some(_)) => Ok(()),
+        (None, None) => {
+            open.keep_early(id, flow);
+            Ok(())
+        }
+    }
+}
+
+fn accept(workshop: &Workshop, exchange: &Exchange, flow: Flow) -> Result<(), String> {
     let size = match &flow {
         Flow::Credit(bytes) => {
             exchange.lane.grant(*bytes);
@@ -213,7 +220,7 @@ pub fn deliver(workshop: &Workshop, open: &Open, id: ExchangeId, flow: Flow) -> 
     Ok(())
 }
 
-async fn serve(workshop: Arc<Workshop>, answering: Answering, mut head: RequestHead, body: Chunk) {
+async fn serve(workshop: Arc<Workshop>, answering: Answering, mut head: RequestHead, mut body: Chunk) {
     if let Err(fault) = workshop.rules.check(head.from, &head.headers) {
         return answering.fail(fault).await;
     }
@@ -221,7 +228,15 @@ async fn serve(workshop: Arc<Workshop>, answering: Answering, mut head: RequestH
         Ok(slot) => slot,
         Err(fault) => return answering.fail(fault).await,
     };
+    if workshop.verifier.is_on() {
+        body = match request::verified(&workshop, &answering, &mut head, body).await {
+            Ok(body) => body,
+            Err(Some(fault)) => return answering.fail(fault).await,
+            Err(None) => return,
+        };
+    }
     workshop.service.prepare(&mut head);
+    answering.exchange.recording.asked();
     if head.websocket {
         socket::serve(&workshop, answering, head).await;
     } else {
@@ -286,6 +301,7 @@ impl Answering {
         body.end &= rest.is_empty();
         self.state = if body.end { State::Ended(head.status) } else { State::Begun(head.status) };
         let size = body.bytes.len();
+        self.exchange.recording.answer(&head, &body.bytes);
         let message = ToGate::Answer(self.exchange.id, head, body);
         if room == 0 && message.encode(self.encoding()).len() > self.encoding().message() {
             return self.refuse_head().await;
@@ -311,6 +327,7 @@ impl Answering {
         while let Some(bytes) = parts.next() {
             let end = end && parts.peek().is_none();
             self.bytes += bytes.len() as u64;
+            self.exchange.recording.answer_part(&bytes);
             self.exchange.lane.spend(bytes.len()).await?;
             self.n += 1;
             let part = Flow::Part(self.n, Chunk { bytes, end });
@@ -333,6 +350,7 @@ impl Answering {
 
     /// There will be no answer, or no more of it.
     async fn fail(mut self, fault: Fault) {
+        self.exchange.recording.fault(&fault);
         let id = self.exchange.id;
         let message = match self.state {
             State::NoHead => {
@@ -349,7 +367,9 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        locked(&self.open.exchanges).remove(&self.exchange.id);
+        self.open.remove(&self.exchange);
+        // A service that answered before it had the whole request waits for the rest of it, which will not come.
+        self.exchange.lane.close();
         let (status, fault, cut) = match self.state {
             State::NoHead => (StatusCode::from_u16(499).unwrap_or_default(), None, true),
             State::Begun(status) => (status, None, !self.request.websocket),
@@ -359,6 +379,7 @@ impl Drop for Answering {
         if cut && std::thread::panicking() {
             self.tell_of_panic();
         }
+        self.exchange.recording.end(status.as_u16(), cut);
         let totals = &self.workshop.totals;
         totals.bytes_out.fetch_add(self.bytes, Ordering::Relaxed);
         totals.failed.fetch_add(u64::from(cut || fault.is_some()), Ordering::Relaxed);

@@ -12,6 +12,7 @@ mod text;
 use super::config::{ColorChoice, Output};
 use crate::fault::Code;
 use crate::limits;
+pub(super) use clock::timestamp;
 use http::Method;
 use human::Human;
 use std::collections::VecDeque;
@@ -33,10 +34,14 @@ pub enum Event {
         url: String,
         /// Further URLs, for other machines on the same network.
         lan: Vec<String>,
+        /// Where answers stream, if that is another address.
+        stream_url: Option<String>,
         /// What visitors reach, for people to read.
         service: String,
         /// The port that was wanted and is another program's.
         port_taken: Option<u16>,
+        /// Where the inspector is.
+        inspector: Option<String>,
     },
     /// The link is down.
     Offline {

@@ -12,9 +12,11 @@ fn online() -> Event {
     Event::Online {
         name: "brave-otter".into(),
         url: "http://brave-otter.localhost:8081".into(),
+        stream_url: None,
         lan: vec!["http://192.0.2.5:8081".into()],
         service: "localhost:8000".into(),
         port_taken: Some(8080),
+        inspector: Some("http://127.0.0.1:4040".into()),
     }
 }
 
@@ -72,6 +74,7 @@ fn people_read_one_line_a_request_and_trouble_on_stderr() {
 http://brave-otter.localhost:8081
   leads to localhost:8000
   on your network: http://192.0.2.5:8081
+  inspector: http://127.0.0.1:4040
   port 8080 is another program's, so this is the next free one
 12:34:56Z GET /x?y 200 1.5 KiB 4.2 ms
 12:34:56Z GET /ws 502 1.5 KiB 4.2 ms websocket service-unreachable cut short
@@ -129,7 +132,7 @@ fn programs_read_one_object_a_line_on_stdout() {
     let time = r#""time":"1970-01-01T12:34:56.789Z""#;
     let expected = [
         format!(
-            r#"{{"event":"online",{time},"url":"http://brave-otter.localhost:8081","urls":["http://brave-otter.localhost:8081","http://192.0.2.5:8081"],"name":"brave-otter","service":"localhost:8000","port_taken":8080}}"#
+            r#"{{"event":"online",{time},"url":"http://brave-otter.localhost:8081","urls":["http://brave-otter.localhost:8081","http://192.0.2.5:8081"],"name":"brave-otter","service":"localhost:8000","port_taken":8080,"inspector":"http://127.0.0.1:4040"}}"#
         ),
         format!(
             r#"{{"event":"request",{time},"method":"GET","path":"/x?y","status":200,"bytes":1536,"ms":4.24,"from":"192.0.2.9"}}"#

@@ -3,10 +3,11 @@
 //! A retired session carries on until the next link is up and then finishes what it began, so nothing in flight is lost.
 
 use super::exchange::{self, Open, Workshop};
+use super::platform::Platform;
 use super::{Identity, Way};
 use crate::id::TunnelName;
 use crate::limits;
-use crate::link::{self, ForwarderEnd, Goodbye, Received, Sender, Source};
+use crate::link::{self, ForwarderEnd, Goodbye, Received, Sender, Sent, Source};
 use crate::wire::{Encoding, Hello, ToForwarder, ToGate, Welcome, handshake};
 use crate::{fault::Code, forwarder::dial::Stream as Connection};
 use anyhow::anyhow;
@@ -108,6 +109,7 @@ pub(super) struct Session {
     early: Vec<ToForwarder>,
     workshop: Arc<Workshop>,
     open: Arc<Open>,
+    platform: Platform,
 }
 
 impl Drop for Session {
@@ -130,13 +132,16 @@ pub(super) async fn open(way: &Way, identity: &Identity, workshop: &Arc<Workshop
     let encoding =
         encoding.ok_or_else(|| Failure::Lost("the public end chose no encoding that was offered".to_owned()))?;
 
+    // Only platforms speak text; a relay that is made to does not lose anything, and never says so.
+    let sent = (encoding == Encoding::Text).then(Arc::<Sent>::default);
     let (sender, source, writer) = match end.filter(|_| encoding == Encoding::Binary) {
         Some(ForwarderEnd { sender, queue }) => (sender, Source::Peer(queue), None),
-        None => over_socket(socket, encoding),
+        None => over_socket(socket, encoding, sent.clone()),
     };
     let welcome = Welcome {
         name: String::new(),
         url: String::new(),
+        stream_url: None,
         window: None,
         keep_alive: 0,
         lifetime: None,
@@ -150,6 +155,7 @@ pub(super) async fn open(way: &Way, identity: &Identity, workshop: &Arc<Workshop
         early: Vec::new(),
         workshop: workshop.clone(),
         open: Arc::default(),
+        platform: Platform::new(sent),
     };
     session.greet().await?;
     Ok(session)
@@ -158,13 +164,17 @@ pub(super) async fn open(way: &Way, identity: &Identity, workshop: &Arc<Workshop
 type Messages = Source<ToForwarder, SplitStream<Socket>>;
 
 /// The way out, the way in, and the task that writes.
-fn over_socket(socket: Socket, encoding: Encoding) -> (Sender<ToGate>, Messages, Option<JoinHandle<()>>) {
+fn over_socket(
+    socket: Socket,
+    encoding: Encoding,
+    sent: Option<Arc<Sent>>,
+) -> (Sender<ToGate>, Messages, Option<JoinHandle<()>>) {
     let (sink, stream) = socket.split();
     let (sender, queue) = link::queue(encoding);
     let writer = tokio::spawn({
         let sender = sender.clone();
         async move {
-            if let Err(error) = link::write(sink, queue, encoding).await {
+            if let Err(error) = link::write(sink, queue, encoding, sent).await {
                 tracing::debug!(%error, "link write failed");
             }
             sender.close();
@@ -227,10 +237,18 @@ impl Session {
 
     async fn greet(&mut self) -> Result<(), Failure> {
         self.sender.control(ToGate::Hello(Hello { agent: AGENT.to_owned() }));
-        let early = &mut self.early;
+        let (early, platform) = (&mut self.early, &mut self.platform);
         let welcome = async {
             loop {
-                match self.source.read().await {
+                let received = tokio::select! {
+                    received = self.source.read() => received,
+                    () = platform.time_to_repeat() => {
+                        platform.repeat();
+                        continue;
+                    }
+                };
+                match received {
+                    Received::Platform(text) => platform.failed(&text),
                     Received::Message(ToForwarder::Welcome(welcome)) => return Ok(welcome),
                     // Visitors find the link as soon as the gate knows of it, which may be before it is welcomed.
                     Received::Message(message) if early.len() < limits::EXCHANGES => early.push(message),
@@ -298,8 +316,10 @@ impl Session {
         let silence = self.patience();
         // Begins anew with what is received, not with what is sent: keep-alives go out into a dead link as well.
         let mut deadline = tokio::time::Instant::now() + silence;
-        let lifetime =
-            self.welcome.lifetime.map(|seconds| Duration::from_secs(seconds.into()).saturating_sub(HAND_OVER));
+        let lifetime = self.welcome.lifetime.map(|seconds| {
+            let lifetime = Duration::from_secs(seconds.into());
+            lifetime.saturating_sub(HAND_OVER.min(lifetime / 4))
+        });
         let mut retire = std::pin::pin!(async {
             match lifetime {
                 Some(lifetime) if matches!(stage, Stage::Current(_)) => tokio::time::sleep(lifetime).await,
@@ -322,6 +342,10 @@ impl Session {
                     continue;
                 }
                 () = self.sender.closed() => return Failure::Lost("the socket failed".to_owned()),
+                () = self.platform.time_to_repeat() => {
+                    self.platform.repeat();
+                    continue;
+                }
                 () = &mut retire => return Failure::Lifetime,
                 () = stage.stopped() => return Failure::Stopped,
             };
@@ -334,6 +358,7 @@ impl Session {
                     Err(why) => return Failure::Lost(why),
                 },
                 Received::Other => {}
+                Received::Platform(text) => self.platform.failed(&text),
                 received => return lost(received),
             }
         }
@@ -362,7 +387,9 @@ impl Session {
             ToForwarder::Open(id, head, body) => {
                 exchange::begin(&self.workshop, &self.open, &self.sender, self.welcome.window, (id, head, body));
             }
-            ToForwarder::Flow(id, flow) => exchange::deliver(&self.workshop, &self.open, id, flow)?,
+            ToForwarder::Flow(id, flow) => {
+                exchange::deliver(&self.workshop, &self.open, self.welcome.window, id, flow)?
+            }
         }
         Ok(None)
     }
@@ -378,6 +405,12 @@ async fn emptied(open: &Open) {
 
 fn lost(received: Received<ToForwarder>) -> Failure {
     Failure::Lost(match received {
+        Received::Closed(Some(Goodbye { code: 1009, .. })) => {
+            "the platform takes no message as large as one that was sent (1009)".to_owned()
+        }
+        Received::Closed(Some(Goodbye { code: 1001, reason })) if reason.is_empty() => {
+            "the platform ended it, as it does with links that are old or quiet (1001)".to_owned()
+        }
         Received::Closed(Some(Goodbye { code, reason })) if reason.is_empty() => {
             format!("the public end closed it with code {code}")
         }
@@ -387,6 +420,6 @@ fn lost(received: Received<ToForwarder>) -> Failure {
         Received::Closed(None) => "the public end is gone".to_owned(),
         Received::Malformed(error) => format!("the public end sent what this version does not understand: {error}"),
         Received::Failed(why) => why,
-        Received::Message(_) | Received::Other => "unexpected message".to_owned(),
+        Received::Message(_) | Received::Other | Received::Platform(_) => "unexpected message".to_owned(),
     })
 }

@@ -20,6 +20,11 @@ use std::fmt;
 /// Body of an answer: whole, or streaming.
 pub type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Cut>>;
 
+/// A body that is here as a whole.
+pub fn whole(bytes: Bytes) -> Body {
+    Either::Left(Full::new(bytes))
+}
+
 /// The body ends before its end; holds why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut(pub String);

@@ -119,6 +119,11 @@ impl PublicUrl {
         Ok(found)
     }
 
+    /// Whether tunnels are found by path at this very `host`.
+    pub fn is_at(&self, host: &str) -> bool {
+        self.path.is_some() && without_port(host).eq_ignore_ascii_case(self.authority.host())
+    }
+
     /// Whether `host` has a tunnel's name in front of the domain.
     pub fn names_a_tunnel(&self, host: &str) -> bool {
         self.path.is_none() && self.label(host).is_some()

@@ -122,16 +122,23 @@ impl Upload {
         let enough = CancellationToken::new();
         let stop = enough.clone();
         tokio::spawn(async move {
-            let mut body = body;
+            let (mut outbox, mut body) = (outbox, body);
             let sent = tokio::select! {
-                sent = send_all(outbox, rest, &mut body, waits_for_demand, bound) => sent,
+                sent = send_all(&mut outbox, rest, &mut body, waits_for_demand, bound) => sent,
                 () = stop.cancelled() => Ok(Left::Unwanted),
             };
-            let left = sent.unwrap_or_else(|fault| {
-                // Nobody listens any more where the answer has begun; the forwarder was told by the abort.
-                let _unheard = failed.send(fault);
-                Left::Unwanted
-            });
+            let left = match sent {
+                Ok(left) => left,
+                Err(fault) => {
+                    let abort = Flow::Abort(fault.detail.clone());
+                    // Told before the forwarder is, whose word on it says less. Nobody listens any more where the answer
+                    // has begun.
+                    let _unheard = failed.send(fault);
+                    let _ended = outbox.send(abort).await;
+                    Left::Unwanted
+                }
+            };
+            drop(outbox);
             if left == Left::Unwanted {
                 let rest = async { while let Some(Ok(_)) = body.frame().await {} };
                 let _longer = tokio::time::timeout(limits::LINGER, rest).await;
@@ -153,7 +160,7 @@ impl Upload {
 }
 
 async fn send_all<B, O>(
-    mut outbox: O,
+    outbox: &mut O,
     rest: Bytes,
     body: &mut B,
     waits_for_demand: bool,
@@ -168,7 +175,7 @@ where
         return Ok(Left::Nothing);
     }
     let mut n = 0;
-    if send_parts(&mut outbox, &mut n, rest, false).await == Err(Ended) {
+    if send_parts(outbox, &mut n, rest, false).await == Err(Ended) {
         return Ok(Left::Unwanted);
     }
     loop {
@@ -184,7 +191,7 @@ where
                 bound.sent += data.len() as u64;
                 if bound.most.is_none_or(|most| bound.sent <= most) {
                     let end = body.is_end_stream();
-                    let sent = send_parts(&mut outbox, &mut n, data, end).await;
+                    let sent = send_parts(outbox, &mut n, data, end).await;
                     match (sent, end) {
                         (_, true) => return Ok(Left::Nothing),
                         (Err(Ended), false) => return Ok(Left::Unwanted),
@@ -194,7 +201,6 @@ where
                 too_large(None, bound.most.unwrap_or_default())
             }
         };
-        let _ended = outbox.send(Flow::Abort(fault.detail.clone())).await;
         return Err(fault);
     }
 }

@@ -1,15 +1,15 @@
 //! A forwarder's handshake: refused with a status and a text that its user can act on, or a link with a name.
 
-use super::{Origin, Relay, link, metrics, whole};
-use crate::gate::Body;
+use super::{Origin, Relay, link, metrics};
+use crate::gate::handshake::{self, Refused, text};
 use crate::gate::route::PublicUrl;
-use crate::gate::switchboard::{Claim, Refusal, Switchboard as _, owner_hash};
-use crate::id::{OwnerSecret, TunnelName};
+use crate::gate::switchboard::Switchboard as _;
+use crate::gate::{Body, whole};
 use crate::limits;
 use crate::link::{GateEnd, locked};
-use crate::wire::{Encoding, handshake};
+use crate::wire::Encoding;
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -18,20 +18,6 @@ use std::time::SystemTime;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
-
-/// Why a handshake is refused.
-#[derive(Debug)]
-struct Refused {
-    status: StatusCode,
-    reason: metrics::Refusal,
-    text: String,
-}
-
-impl Refused {
-    fn new(status: StatusCode, reason: metrics::Refusal, text: impl Into<String>) -> Self {
-        Self { status, reason, text: text.into() }
-    }
-}
 
 /// Whether the request is a forwarder's: it offers a `tunnel.v…` subprotocol, and its host names no tunnel (there it
 /// would be a visitor of a service that is a relay itself).
@@ -48,6 +34,7 @@ pub(super) async fn answer(relay: &Arc<Relay>, request: Request<Incoming>, origi
         Ok(response) => response,
         Err(refused) => {
             let Refused { status, reason, text } = refused;
+            let reason = metrics::Refusal::from(&reason);
             tracing::warn!(%status, ?reason, from = ?origin.address, "handshake refused");
             relay.metrics.handshake_refused(reason);
             let mut response = Response::new(whole(Bytes::from(format!("{text}\n"))));
@@ -66,11 +53,10 @@ async fn accept(
     let headers = request.headers();
     let key =
         headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| crate::head::asks_for_websocket(request.method(), headers));
-    let malformed =
-        || Refused::new(StatusCode::BAD_REQUEST, metrics::Refusal::Malformed, "this is no WebSocket handshake");
+    let malformed = || Refused::malformed(StatusCode::BAD_REQUEST, "this is no WebSocket handshake");
     let accept_key = derive_accept_key(key.ok_or_else(malformed)?.as_bytes());
-    let encoding = encoding(headers)?;
-    let claim = claim(relay, headers)?;
+    let encoding = handshake::encoding(headers, &Encoding::ALL, "relay")?;
+    let claim = handshake::claim(&relay.access, headers, SystemTime::now())?;
 
     let end = origin.end.as_ref().and_then(|end| locked(end).take());
     let (sender, way) = match end.filter(|_| encoding == Encoding::Binary) {
@@ -81,7 +67,7 @@ async fn accept(
         }
     };
     let link = Arc::new(link::Link::new(sender, relay.options.limits.idle));
-    let name = relay.gate.switchboard.connect(&claim, &link).await.map_err(|refusal| refuse(&refusal))?;
+    let name = relay.gate.switchboard.connect(&claim, &link).await?;
     tracing::info!(tunnel = %name, "forwarder admitted");
 
     let upgrade = hyper::upgrade::on(&mut request);
@@ -100,44 +86,6 @@ async fn accept(
     Ok(switching(&accept_key, encoding))
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Refused> {
-    let offered = text(headers, &header::SEC_WEBSOCKET_PROTOCOL).unwrap_or_default();
-    Encoding::choose(offered).ok_or_else(|| {
-        let ours: Vec<_> = Encoding::ALL.iter().map(|encoding| encoding.subprotocol()).collect();
-        let text = format!(
-            "this relay speaks {}, the forwarder offers {offered}: upgrade the older of the two",
-            ours.join(" and ")
-        );
-        Refused::new(StatusCode::UPGRADE_REQUIRED, metrics::Refusal::Malformed, text)
-    })
-}
-
-fn claim(relay: &Relay, headers: &HeaderMap) -> Result<Claim, Refused> {
-    let name = text(headers, &handshake::NAME).map(str::parse::<TunnelName>).transpose();
-    let name =
-        name.map_err(|error| Refused::new(StatusCode::BAD_REQUEST, metrics::Refusal::Malformed, error.to_string()))?;
-    let owner = text(headers, &handshake::OWNER).and_then(OwnerSecret::from_hex).ok_or_else(|| {
-        Refused::new(
-            StatusCode::BAD_REQUEST,
-            metrics::Refusal::Malformed,
-            "the header x-tunnel-owner must hold 64 hex digits",
-        )
-    })?;
-    let grant = relay.access.admit(headers.get(header::AUTHORIZATION), name.as_ref(), SystemTime::now());
-    let grant = grant.map_err(|denied| Refused::new(denied.status(), (&denied).into(), denied.to_string()))?;
-    Ok(Claim { name, owner: owner_hash(&owner), subject: grant.subject })
-}
-
-fn refuse(refusal: &Refusal) -> Refused {
-    let (status, reason) = match refusal {
-        Refusal::NameTaken(_) => (StatusCode::CONFLICT, metrics::Refusal::NameTaken),
-        Refusal::TooManyTunnels(_) => (StatusCode::TOO_MANY_REQUESTS, metrics::Refusal::TooManyTunnels),
-        Refusal::NoNameFree => (StatusCode::SERVICE_UNAVAILABLE, metrics::Refusal::NameTaken),
-        Refusal::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, metrics::Refusal::Malformed),
-    };
-    Refused::new(status, reason, refusal.to_string())
-}
-
 fn switching(accept_key: &str, encoding: Encoding) -> Response<Body> {
     let mut response = Response::new(whole(Bytes::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -149,8 +97,4 @@ fn switching(accept_key: &str, encoding: Encoding) -> Response<Body> {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
     }
     response
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }

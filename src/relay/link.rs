@@ -223,7 +223,7 @@ pub(super) async fn serve(relay: &Arc<Relay>, socket: Socket, encoding: Encoding
     let writer = out.map(|(sink, queue)| {
         let link = link.clone();
         tokio::spawn(async move {
-            if let Err(error) = link::write(sink, queue, encoding).await {
+            if let Err(error) = link::write(sink, queue, encoding, None).await {
                 tracing::debug!(%error, "link write failed");
             }
             link.sender.close();
@@ -261,7 +261,7 @@ async fn greet(
                 tracing::info!(tunnel = link.name().map(TunnelName::as_str), agent = %hello.agent, "link open");
                 break;
             }
-            Received::Message(_) | Received::Other => {}
+            Received::Message(_) | Received::Other | Received::Platform(_) => {}
             received => return Err(ended(received)),
         }
     }
@@ -285,7 +285,7 @@ async fn receive(relay: &Arc<Relay>, link: &Arc<Link>, source: &mut Messages) ->
         let outcome = match received {
             Err(_) => return goodbye(1001, "no message for too long"),
             Ok(Received::Message(message)) => relay.gate.switchboard.deliver(link, message).await,
-            Ok(Received::Other) => Ok(()),
+            Ok(Received::Other | Received::Platform(_)) => Ok(()),
             Ok(received) => return ended(received),
         };
         if let Err(why) = outcome {
@@ -305,7 +305,7 @@ fn ended(received: Received<ToGate>) -> Goodbye {
         Received::Closed(Some(theirs)) => return theirs,
         Received::Closed(None) => (1001, "closed".to_owned()),
         Received::Failed(why) => (1011, why),
-        Received::Message(_) | Received::Other => (1002, "unexpected message".to_owned()),
+        Received::Message(_) | Received::Other | Received::Platform(_) => (1002, "unexpected message".to_owned()),
     };
     Goodbye { code, reason }
 }
@@ -316,6 +316,7 @@ impl Relay {
         Welcome {
             name: name.map(ToString::to_string).unwrap_or_default(),
             url: name.map(|name| self.gate.settings().public_url.of(name)).unwrap_or_default(),
+            stream_url: None,
             window: Some(limits::WINDOW),
             keep_alive: u32::try_from(limits::KEEP_ALIVE.as_secs()).unwrap_or(u32::MAX),
             lifetime: None,

@@ -4,6 +4,8 @@
 
 use crate::fault::Code;
 use crate::gate::access::Denied;
+use crate::gate::handshake::Reason;
+use crate::gate::switchboard;
 use http::StatusCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -77,6 +79,17 @@ impl Refusal {
             Self::NameForbidden => "name-forbidden",
             Self::NameTaken => "name-taken",
             Self::TooManyTunnels => "too-many-tunnels",
+        }
+    }
+}
+
+impl From<&Reason> for Refusal {
+    fn from(reason: &Reason) -> Self {
+        match reason {
+            Reason::Malformed | Reason::Refused(switchboard::Refusal::Internal(_)) => Self::Malformed,
+            Reason::Denied(denied) => denied.into(),
+            Reason::Refused(switchboard::Refusal::TooManyTunnels(_)) => Self::TooManyTunnels,
+            Reason::Refused(switchboard::Refusal::NameTaken(_) | switchboard::Refusal::NoNameFree) => Self::NameTaken,
         }
     }
 }

@@ -3,9 +3,9 @@
 
 use super::link::{LinkInbox, LinkOutbox};
 use super::memory::Memory;
-use super::{Relay, fault_response, whole};
+use super::{Relay, fault_response};
 use crate::gate::switchboard::{Arrival, Inbox as _, Outbox as _};
-use crate::gate::{Begun, Body};
+use crate::gate::{Begun, Body, whole};
 use crate::head::{ResponseHead, Visitor};
 use crate::id::TunnelName;
 use crate::websocket as bridge;

@@ -83,6 +83,17 @@ pub(super) fn parse(message: &str) -> Result<Option<Frame<'_>>, WireError> {
     Ok(Some(frame).filter(|frame| !frame.kind.is_empty()))
 }
 
+/// The `message` of an object that is none of ours.
+pub(super) fn parse_platform(message: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Platform {
+        kind: Option<String>,
+        message: Option<String>,
+    }
+    let frame: Platform = serde_json::from_str(message).ok()?;
+    frame.message.filter(|_| frame.kind.is_none())
+}
+
 impl Frame<'_> {
     pub(super) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a struct of strings and numbers always serialises")

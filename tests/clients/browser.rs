@@ -1,6 +1,8 @@
 //! Headless Chromium, driven over the WebDriver protocol by Debian's chromedriver; every browser has an empty profile.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -45,10 +47,7 @@ impl Browser {
     pub(crate) async fn open(url: &str) -> Result<Self> {
         let folder = tempdir()?;
         // All that the browser leaves lying around lies here.
-        let mut driver = command("chromedriver");
-        driver.arg("--port=0").env("TMPDIR", folder.path());
-        let mut driver = Process::start("chromedriver", &mut driver)?;
-        let address = driver.address("started successfully on port ").await?;
+        let (driver, address) = start_driver(folder.path()).await?;
         let mut flags: Vec<_> = FLAGS.map(str::to_owned).into();
         flags.push(format!("--user-data-dir={}", folder.path().join("profile").display()));
         let mut browser = Self {
@@ -64,8 +63,14 @@ impl Browser {
         let session = browser.call(Method::POST, "", &wishes).await?;
         let id = session["sessionId"].as_str().context("a session has an id")?;
         browser.session = format!("{}/{id}", browser.session);
-        browser.call(Method::POST, "/url", &json!({ "url": url })).await?;
+        browser.visit(url).await?;
         Ok(browser)
+    }
+
+    /// Loads another page.
+    pub(crate) async fn visit(&self, url: &str) -> Result<()> {
+        self.call(Method::POST, "/url", &json!({ "url": url })).await?;
+        Ok(())
     }
 
     /// Runs a function body in the page and returns what it returns; a promise is waited for.
@@ -93,10 +98,29 @@ impl Browser {
         Ok(())
     }
 
+    /// Tells the browser's own tools something, as `Emulation.setEmulatedMedia`.
+    #[allow(dead_code, reason = "tests/inspector uses it, tests/clients.rs does not")]
+    pub(crate) async fn emulate(&self, command: &str, parameters: &Value) -> Result<()> {
+        self.call(Method::POST, "/goog/cdp/execute", &json!({ "cmd": command, "params": parameters })).await?;
+        Ok(())
+    }
+
+    /// What the window shows, as PNG in base64.
+    #[allow(dead_code, reason = "tests/inspector uses it, tests/clients.rs does not")]
+    pub(crate) async fn picture(&self) -> Result<String> {
+        let picture = self.get("/screenshot").await?;
+        Ok(picture.as_str().context("a picture is text")?.to_owned())
+    }
+
     /// Ends the browser in peace, so that nothing writes into its folder while that is removed.
     pub(crate) async fn close(self) -> Result<()> {
         self.call(Method::DELETE, "", &json!({})).await?;
         Ok(())
+    }
+
+    #[allow(dead_code, reason = "tests/inspector uses it, tests/clients.rs does not")]
+    async fn get(&self, path: &str) -> Result<Value> {
+        self.call(Method::GET, path, &Value::Null).await
     }
 
     async fn call(&self, method: Method, path: &str, body: &Value) -> Result<Value> {
@@ -105,7 +129,7 @@ impl Browser {
             .method(method)
             .uri(&url)
             .header("content-type", "application/json")
-            .body(Full::from(body.to_string()))?;
+            .body(if body.is_null() { Full::default() } else { Full::from(body.to_string()) })?;
         let response = timeout(2 * PATIENCE, self.client.request(request))
             .await
             .with_context(|| format!("chromedriver does not answer {url}"))??;
@@ -118,6 +142,22 @@ impl Browser {
         }
         Ok(value)
     }
+}
+
+/// The driver takes a free port of IPv6 and then the same one of IPv4, which may be another program's: it ends, and is
+/// started again.
+async fn start_driver(folder: &Path) -> Result<(Process, SocketAddr)> {
+    let mut last = None;
+    for _ in 0..5 {
+        let mut driver = command("chromedriver");
+        driver.arg("--port=0").env("TMPDIR", folder);
+        let mut driver = Process::start("chromedriver", &mut driver)?;
+        match driver.address("started successfully on port ").await {
+            Ok(address) => return Ok((driver, address)),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.context("at least one attempt")?)
 }
 
 /// What a browser writes into. Its processes end a moment after their driver, and until then they may write.

@@ -74,7 +74,7 @@ where
         async move { Ok::<_, Infallible>(answer.await) }
     });
     auto::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(stream), answer)
+        .serve_connection_with_upgrades(TokioIo::new(stream), answer)
         .await
         .map_err(anyhow::Error::from_boxed)
 }

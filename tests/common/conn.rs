@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 pub struct Conn {
     pub stream: TcpStream,
     buffer: BytesMut,
+    /// Put in front of the path of every request that is sent.
+    prefix: String,
 }
 
 /// A head, line by line.
@@ -102,7 +104,12 @@ impl Answer {
 impl Conn {
     pub fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a connected socket takes options");
-        Self { stream, buffer: BytesMut::new() }
+        Self { stream, buffer: BytesMut::new(), prefix: String::new() }
+    }
+
+    /// From here on `prefix` stands in front of the path of every request whose line begins what is sent.
+    pub fn beneath(self, prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), ..self }
     }
 
     pub async fn open(address: SocketAddr) -> Self {
@@ -125,7 +132,8 @@ impl Conn {
     }
 
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        in_time("the peer to read", self.stream.write_all(bytes.as_ref())).await
+        let bytes = beneath(&self.prefix, bytes.as_ref());
+        in_time("the peer to read", self.stream.write_all(&bytes)).await
     }
 
     async fn fill(&mut self) -> io::Result<usize> {
@@ -246,5 +254,17 @@ impl Conn {
     /// The next answer, to any request but HEAD.
     pub async fn answer(&mut self) -> Answer {
         self.answer_to("GET").await
+    }
+}
+
+/// `bytes` with `prefix` in front of the path, where they begin with a request line.
+fn beneath<'a>(prefix: &str, bytes: &'a [u8]) -> std::borrow::Cow<'a, [u8]> {
+    let line = bytes.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let path = line.iter().position(|&byte| byte == b' ').map(|space| space + 1);
+    match path {
+        Some(at) if !prefix.is_empty() && line.get(at) == Some(&b'/') && line.windows(6).any(|w| w == b" HTTP/") => {
+            [&bytes[..at], prefix.as_bytes(), &bytes[at..]].concat().into()
+        }
+        _ => bytes.into(),
     }
 }

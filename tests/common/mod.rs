@@ -10,13 +10,13 @@ pub mod tunnel;
 
 pub use conn::{Answer, Conn};
 pub use service::{Record, TestService};
-pub use tunnel::{Knobs, Tunnel};
+pub use tunnel::{End, Knobs, Tunnel};
 
 use std::future::Future;
 use std::time::Duration;
 
 /// Nothing in these tests takes longer on a machine that is alive.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for `work`, which must be done in time.
 pub async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {

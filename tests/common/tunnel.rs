@@ -17,6 +17,7 @@ use http_tunnel::limits;
 use http_tunnel::relay::config::OperatorLimits;
 use http_tunnel::relay::metrics::Metrics;
 use http_tunnel::relay::{self, Options, Relay};
+use http_tunnel::secret::Secret;
 use http_tunnel::wire::Encoding;
 use std::io;
 use std::net::SocketAddr;
@@ -44,6 +45,23 @@ pub struct Knobs {
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// Host and port of the service, where it is not the test's.
     pub service: Option<(String, u16)>,
+    /// The public end, where it is not a relay of this tunnel's own.
+    pub end: Option<End>,
+}
+
+/// A public end that stands already.
+pub struct End {
+    /// Where the forwarder links.
+    pub endpoint: http::Uri,
+    pub token: Option<Secret>,
+    /// Where visitors connect.
+    pub address: SocketAddr,
+    /// `Host` of a visitor.
+    pub host: String,
+    /// What stands in front of the service's paths: `/NAME`, or nothing.
+    pub prefix: String,
+    /// Ends with the tunnel.
+    pub alive: Box<dyn std::any::Any + Send>,
 }
 
 impl Default for Knobs {
@@ -59,6 +77,7 @@ impl Default for Knobs {
             limits: OperatorLimits::default(),
             trusted_proxies: Vec::new(),
             service: None,
+            end: None,
         }
     }
 }
@@ -68,10 +87,14 @@ pub struct Tunnel {
     pub address: SocketAddr,
     /// `Host` of a visitor.
     pub host: String,
+    /// What stands in front of the service's paths.
+    pub prefix: String,
     pub workshop: Arc<Workshop>,
     events: mpsc::Receiver<serde_json::Value>,
     forwarder: tokio::task::AbortHandle,
+    stop: CancellationToken,
     runtime: Option<Runtime>,
+    _end: Option<Box<dyn std::any::Any + Send>>,
 }
 
 impl Drop for Tunnel {
@@ -100,50 +123,52 @@ impl Tunnel {
         started.await.expect("the tunnel starts")
     }
 
-    fn start(knobs: Knobs, (host, port): (String, u16)) -> Self {
+    fn start(mut knobs: Knobs, place: (String, u16)) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .max_blocking_threads(limits::EXCHANGES)
             .enable_all()
             .build()
             .expect("the system has threads");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("there is a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
-        let relay = relay(&knobs, address);
-        runtime.spawn(relay::serve(relay.clone(), listener, None, CancellationToken::new()));
-
-        let (lines, events) = mpsc::channel();
-        let output = Output { json: true, quiet: false, verbose: false, color: ColorChoice::Never };
-        let reporter = Reporter::write_to(output, false, false, Lines { begun: Vec::new(), lines }, io::sink());
-        let reporter = reporter.expect("the system has threads");
-        let found = runtime.block_on(Service::find(&host, port, knobs.host_header));
-        let drops = knobs.rules.removes_authorization();
-        let service = found.expect("loopback is known").with_headers(knobs.headers).without_authorization(drops);
-        let workshop = Arc::new(Workshop::new(Arc::new(service), knobs.rules, knobs.timeout, reporter));
-
-        let way = match knobs.embedded {
-            true => Way::InProcess(Box::new(move || relay.connect_in_process())),
-            false => {
-                let endpoint = format!("ws://{address}/").parse().expect("an address makes a URL");
-                Way::Remote(endpoint, Proxies::read(&|_| None))
+        let end = knobs.end.take();
+        let (address, host, prefix, way, token) = match &end {
+            Some(end) => {
+                let way = Way::Remote(end.endpoint.clone(), Proxies::read(&|_| None));
+                (end.address, end.host.clone(), end.prefix.clone(), way, end.token.clone())
+            }
+            None => {
+                let (address, way) = own_relay(&runtime, &knobs);
+                let by_name = || format!("{NAME}.localhost:{}", address.port());
+                let host = if knobs.by_path { address.to_string() } else { by_name() };
+                (address, host, String::new(), way, None)
             }
         };
+        let (lines, events) = mpsc::channel();
+        let workshop = workshop(&runtime, &mut knobs, &place, lines);
         let encodings: &[Encoding] = match knobs.encoding {
             Encoding::Binary => &[Encoding::Binary],
             Encoding::Text => &[Encoding::Text],
         };
         let owner = OwnerSecret::random().expect("the system has randomness");
-        let identity = Identity { name: Some(NAME.parse().expect("a name")), token: None, owner, encodings };
-        let shop = workshop.clone();
-        let never = CancellationToken::new();
+        let identity = Identity { name: Some(NAME.parse().expect("a name")), token, owner, encodings };
+        let (shop, stop) = (workshop.clone(), CancellationToken::new());
+        let stopped = stop.clone();
         let running = runtime.spawn(async move {
-            forwarder::run(&way, identity, &shop, &Banner::default(), &never).await.expect("the relay takes the link");
+            forwarder::run(&way, identity, &shop, &Banner::default(), &stopped)
+                .await
+                .expect("the public end takes the link");
         });
         let forwarder = running.abort_handle();
-        let host = if knobs.by_path { address.to_string() } else { format!("{NAME}.localhost:{}", address.port()) };
-        let tunnel = Self { address, host, workshop, events, forwarder, runtime: Some(runtime) };
+        let alive = end.map(|end| end.alive);
+        let tunnel =
+            Self { address, host, prefix, workshop, events, forwarder, stop, runtime: Some(runtime), _end: alive };
         tunnel.event("online");
         tunnel
+    }
+
+    /// Stops the forwarder as its user does.
+    pub fn stop_forwarder(&self) {
+        self.stop.cancel();
     }
 
     /// The next event of this kind that the forwarder reports.
@@ -169,7 +194,7 @@ impl Tunnel {
 
     /// A visitor's connection.
     pub async fn visitor(&self) -> Conn {
-        Conn::open(self.address).await
+        Conn::open(self.address).await.beneath(&self.prefix)
     }
 
     /// Sends `request`, with `HOST` in it for the tunnel's, and reads the answer.
@@ -195,6 +220,37 @@ impl Tunnel {
     }
 }
 
+fn own_relay(runtime: &Runtime, knobs: &Knobs) -> (SocketAddr, Way) {
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("there is a free port");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    let relay = relay(knobs, address);
+    runtime.spawn(relay::serve(relay.clone(), listener, None, CancellationToken::new()));
+    let endpoint = || format!("ws://{address}/").parse().expect("an address makes a URL");
+    let way = match knobs.embedded {
+        true => Way::InProcess(Box::new(move || relay.connect_in_process())),
+        false => Way::Remote(endpoint(), Proxies::read(&|_| None)),
+    };
+    (address, way)
+}
+
+fn workshop(
+    runtime: &Runtime,
+    knobs: &mut Knobs,
+    (host, port): &(String, u16),
+    lines: mpsc::Sender<serde_json::Value>,
+) -> Arc<Workshop> {
+    let output = Output { json: true, quiet: false, verbose: false, color: ColorChoice::Never };
+    let reporter = Reporter::write_to(output, false, false, Lines { begun: Vec::new(), lines }, io::sink());
+    let reporter = reporter.expect("the system has threads");
+    let found =
+        runtime.block_on(Service::find(host, *port, std::mem::replace(&mut knobs.host_header, HostHeader::Rewrite)));
+    let rules = std::mem::take(&mut knobs.rules);
+    let drops = rules.removes_authorization();
+    let headers = std::mem::take(&mut knobs.headers);
+    let service = found.expect("loopback is known").with_headers(headers).without_authorization(drops);
+    Arc::new(Workshop::new(Arc::new(service), rules, knobs.timeout, reporter))
+}
+
 fn relay(knobs: &Knobs, address: SocketAddr) -> Arc<Relay> {
     let url = match knobs.by_path {
         true => format!("http://{address}/{{tunnel}}"),
@@ -206,6 +262,7 @@ fn relay(knobs: &Knobs, address: SocketAddr) -> Arc<Relay> {
         public_url: url.parse().expect("a public URL"),
         head_bytes: knobs.limits.head_bytes,
         body_bytes: knobs.limits.body_bytes,
+        opening_bytes: http_tunnel::limits::TEXT_MESSAGE,
     };
     let trusted_proxies = knobs.trusted_proxies.clone();
     let options =

@@ -274,10 +274,10 @@ async fn exchanges_that_come_before_the_welcome_are_served_too() {
     }
 }
 
-/// A link that is due for its hand-over after a second, 5 minutes before its platform would cut it.
+/// A link that is due for its hand-over soon: after three quarters of the time that its platform lets it stand.
 fn short_lived() -> Value {
     let mut welcome = welcome();
-    welcome["lifetime"] = json!(301);
+    welcome["lifetime"] = json!(2);
     welcome
 }
 

@@ -36,6 +36,7 @@ impl Setup {
             public_url: "http://{tunnel}.tunnel.test".parse().expect("a public URL"),
             head_bytes: self.limits.head_bytes,
             body_bytes: self.limits.body_bytes,
+            opening_bytes: http_tunnel::limits::TEXT_MESSAGE,
         };
         let access = Access::new(self.access).expect("the access rules are sound");
         let options = Options { sole: false, trusted_proxies: Vec::new(), limits: self.limits, silence: self.silence };

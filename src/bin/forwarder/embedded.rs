@@ -41,7 +41,8 @@ pub(super) async fn start(listen: SocketAddr, chosen: bool) -> anyhow::Result<Em
     let token = Secret::new(&OwnerSecret::random()?.to_hex());
     let access = Access::new(AccessConfig { tokens: vec![token.clone()], ..AccessConfig::default() });
     let access = access.map_err(|error| anyhow!("the relay's access: {error}"))?;
-    let settings = Settings { public_url, head_bytes: limits::HEAD, body_bytes: None };
+    let settings =
+        Settings { public_url, head_bytes: limits::HEAD, body_bytes: None, opening_bytes: limits::TEXT_MESSAGE };
     let (bounds, silence) = (OperatorLimits::default(), limits::LINK_SILENCE);
     let options = Options { sole: true, trusted_proxies: Vec::new(), limits: bounds, silence };
     let relay = Relay::new(settings, access, options, Metrics::new());

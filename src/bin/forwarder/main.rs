@@ -5,6 +5,7 @@ mod embedded;
 use http_tunnel::forwarder::config::{self, Config, Endpoint, Service as Target};
 use http_tunnel::forwarder::dial::Proxies;
 use http_tunnel::forwarder::exchange::{Totals, Workshop};
+use http_tunnel::forwarder::inspector::{self, Inspector};
 use http_tunnel::forwarder::report::{Event, Reporter};
 use http_tunnel::forwarder::service::Service;
 use http_tunnel::forwarder::{self, Banner, Identity, Way, directory};
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(stop) => return stop.print("forwarder"),
     };
+    if let Some(("replay", words)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
+        return inspector::replay(words, &|name| std::env::var(name).ok());
+    }
     let config = match config::parse(&args, &|name| std::env::var(name).ok()) {
         Ok(config) => config,
         Err(stop) => return stop.print("forwarder"),
@@ -45,9 +49,13 @@ fn main() -> ExitCode {
 async fn run(config: Config, reporter: Reporter) -> anyhow::Result<()> {
     let started = Instant::now();
     let shutdown = usage::stop_signal()?;
-    let service = service(&config).await?;
+    let service = Arc::new(service(&config).await?);
+    let inspector = config.inspector.map(|settings| inspect(settings, &service, &reporter)).transpose()?.flatten();
+    let recorder = inspector.as_ref().map(Inspector::recorder).unwrap_or_default();
     let mut banner = Banner { service: format!("http://{}", service.authority()), ..Banner::default() };
-    let workshop = Arc::new(Workshop::new(Arc::new(service), config.rules, config.timeout, reporter.clone()));
+    banner.inspector = inspector.as_ref().map(Inspector::url);
+    let workshop = Workshop::new(service, config.rules, config.timeout, reporter.clone());
+    let workshop = Arc::new(workshop.inspected(recorder, config.verifier));
     let mut identity =
         Identity { name: config.name, token: config.token, owner: OwnerSecret::random()?, encodings: &Encoding::ALL };
     match config.endpoint {
@@ -80,6 +88,22 @@ async fn service(config: &Config) -> anyhow::Result<Service> {
     let found = Service::find(&host, port, config.host_header.clone()).await;
     let service = found.map_err(|error| anyhow::anyhow!("cannot find the service's host {host:?}: {error}"))?;
     Ok(service.with_headers(config.headers.clone()).without_authorization(config.rules.removes_authorization()))
+}
+
+/// Starts the inspector. A tunnel without one is better than none, unless the user said where it shall be.
+fn inspect(
+    settings: inspector::Settings,
+    service: &Arc<Service>,
+    reporter: &Reporter,
+) -> anyhow::Result<Option<Inspector>> {
+    let chosen = settings.chosen;
+    match Inspector::start(settings, service.clone()) {
+        Err(error) if !chosen => {
+            reporter.report(Event::Notice(format!("{error:#}")));
+            Ok(None)
+        }
+        started => started.map(Some),
+    }
 }
 
 fn summary(totals: &Totals, started: Instant) -> Event {

@@ -11,8 +11,8 @@ use argh::FromArgs;
     name = "forwarder",
     usage = "TARGET [flags]",
     description = "Gives the web service on your machine a public URL.\n\nTARGET is the service: a port, host:port, an http:// URL, or a directory to serve.\nWithout --endpoint the public end runs inside this program.",
-    example = "forwarder 8000\nforwarder ./site --listen 0.0.0.0:8080 --qr\nforwarder localhost:5173 --endpoint wss://tunnel.example.com --name web --token file:token.txt\nforwarder 3000 --basic-auth env:VISITOR_LOGIN --allow 203.0.113.0/24",
-    note = "Environment: TUNNEL_ENDPOINT, TUNNEL_TOKEN and TUNNEL_NAME stand for the flags of these names;\nHTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY for the way to the endpoint; NO_COLOR.\nSecrets (--token, --basic-auth) may be given as env:NAME or file:PATH."
+    example = "forwarder 8000\nforwarder ./site --listen 0.0.0.0:8080 --qr\nforwarder localhost:5173 --endpoint wss://tunnel.example.com --name web --token file:token.txt\nforwarder 3000 --basic-auth env:VISITOR_LOGIN --allow 203.0.113.0/24\nforwarder 3000 --verify stripe:env:STRIPE_SECRET\nforwarder replay FILE.har --against localhost:8000 --diff",
+    note = "Environment: TUNNEL_ENDPOINT, TUNNEL_TOKEN and TUNNEL_NAME stand for the flags of these names;\nHTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY for the way to the endpoint; NO_COLOR.\nSecrets (--token, --basic-auth, and behind the scheme in --webhook-secret and --verify) may be given as env:NAME or file:PATH."
 )]
 pub(super) struct Arguments {
     /// port, host:port, http://URL or directory
@@ -60,6 +60,22 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "SECONDS")]
     pub(super) timeout: Option<String>,
 
+    /// address of the inspector's page and API, on loopback (default 127.0.0.1:4040), or off
+    #[argh(option, arg_name = "ADDR|off")]
+    pub(super) inspect: Option<String>,
+
+    /// megabytes that the inspector keeps (default 64)
+    #[argh(option, arg_name = "MB")]
+    pub(super) inspect_memory: Option<String>,
+
+    /// secret of github, stripe, slack or standard webhooks, to sign replays afresh (repeatable)
+    #[argh(option, arg_name = "SCHEME:SECRET")]
+    pub(super) webhook_secret: Vec<String>,
+
+    /// refuse requests without a good signature by this scheme and secret (repeatable: one must fit)
+    #[argh(option, arg_name = "SCHEME:SECRET")]
+    pub(super) verify: Vec<String>,
+
     /// show the URL as a QR code
     #[argh(switch)]
     pub(super) qr: bool,
@@ -85,7 +101,7 @@ pub(super) struct Arguments {
     pub(super) version: bool,
 }
 
-const WITH_VALUE: [&str; 11] = [
+const WITH_VALUE: [&str; 15] = [
     "--endpoint",
     "--name",
     "--token",
@@ -96,6 +112,10 @@ const WITH_VALUE: [&str; 11] = [
     "--deny",
     "--header",
     "--timeout",
+    "--inspect",
+    "--inspect-memory",
+    "--webhook-secret",
+    "--verify",
     "--color",
 ];
 

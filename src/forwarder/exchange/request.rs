@@ -161,6 +161,47 @@ async fn ask_streaming(
     }
 }
 
+/// Waits for all of the request's body, since a signature is over all of it, and checks it. `None`: the visitor left.
+pub(super) async fn verified(
+    workshop: &Workshop,
+    answering: &Answering,
+    head: &mut RequestHead,
+    body: Chunk,
+) -> Result<Chunk, Option<Fault>> {
+    let body = if body.end || head.websocket {
+        body
+    } else {
+        // Nobody is asked whether the body may come: it has to, all of it.
+        if head.headers.remove(header::EXPECT).is_some() {
+            answering.exchange.tell(Flow::Credit(0));
+        }
+        let whole = tokio::select! {
+            whole = whole(workshop, &answering.exchange, body) => whole?,
+            () = answering.exchange.lane.closed() => return Err(None),
+        };
+        Chunk::whole(whole)
+    };
+    workshop.verifier.check(&head.headers, &body.bytes)?;
+    Ok(body)
+}
+
+async fn whole(workshop: &Workshop, exchange: &Arc<Exchange>, body: Chunk) -> Result<Bytes, Fault> {
+    let (done, _sent) = oneshot::channel();
+    let (exchange, beginning) = (exchange.clone(), Some(body));
+    let assembly = Assembly::new(1, REORDER);
+    let mut source = Source { exchange, assembly, beginning, may_go: None, _done: done };
+    let (mut whole, mut held) = (BytesMut::new(), workshop.verifier.hold());
+    loop {
+        let cut = |cut: CutShort| Fault::new(Code::BadRequest, format!("{cut}."));
+        let Chunk { bytes, end } = source.next().await.map_err(cut)?;
+        held.add(bytes.len())?;
+        whole.extend_from_slice(&bytes);
+        if end {
+            return Ok(whole.freeze());
+        }
+    }
+}
+
 /// The visitor's body, as the service asks for it.
 struct Source {
     exchange: Arc<Exchange>,
@@ -196,9 +237,15 @@ impl Source {
             let beginning = self.beginning.take().filter(|chunk| chunk.end || !chunk.bytes.is_empty());
             if let Some(chunk) = beginning.or_else(|| self.assembly.pop()) {
                 self.exchange.read(chunk.bytes.len());
+                self.exchange.recording.request(&chunk);
                 return Ok(chunk);
             }
-            match self.exchange.flows.take().await {
+            let flow = tokio::select! {
+                biased;
+                flow = self.exchange.flows.take() => flow,
+                () = self.exchange.lane.closed() => return Err(CutShort("the exchange is over".to_owned())),
+            };
+            match flow {
                 Flow::Part(n, chunk) => {
                     let (end, size) = (chunk.end, chunk.bytes.len());
                     self.assembly.push(n, end, size, chunk).map_err(|refused| CutShort(refused.to_string()))?;
@@ -225,15 +272,22 @@ where
 {
     let (parts, mut body) = response.into_parts();
     let head = ResponseHead { status: parts.status, headers: parts.headers };
-    let (bytes, end) = beginning(&mut body, answering.encoding().part()).await?;
+    let most = answering.encoding().part();
+    let patience = (!answering.exchange.flow_control).then_some(limits::GATHER);
+    let small = body.size_hint().exact().is_some_and(|size| size <= most as u64);
+    let (bytes, end) = gathered(&mut body, most, small.then_some(SMALL_BODY).or(patience)).await?;
     if answering.answer(head, Chunk { bytes, end }).await.is_err() || end {
         return Ok(());
     }
     loop {
         let frame = body.frame().await.transpose().map_err(|error| broken(&error))?;
         let ended = frame.is_none();
-        let bytes = frame.and_then(|frame| frame.into_data().ok()).unwrap_or_default();
-        let end = ended || body.is_end_stream();
+        let mut bytes = frame.and_then(|frame| frame.into_data().ok()).unwrap_or_default();
+        let mut end = ended || body.is_end_stream();
+        if let (Some(patience), false) = (patience, end) {
+            let (more, ends) = gathered(&mut body, most.saturating_sub(bytes.len()), Some(patience)).await?;
+            (bytes, end) = ([bytes, more].concat().into(), ends);
+        }
         // Where the link is closed, the gate has told the visitor.
         if answering.parts(bytes, end).await.is_err() || end {
             return Ok(());
@@ -241,15 +295,13 @@ where
     }
 }
 
-/// The beginning of a body and whether that is all of it: all of a small one whose length is known, if it comes soon,
-/// otherwise what is here.
-async fn beginning<B>(body: &mut B, most: usize) -> Result<(Bytes, bool), Fault>
+/// What is here of a body, up to `most` bytes, and whether that is all of it; more is waited for as long as `patience` says.
+async fn gathered<B>(body: &mut B, most: usize, patience: Option<Duration>) -> Result<(Bytes, bool), Fault>
 where
     B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
 {
     let mut bytes = BytesMut::new();
-    let small = body.size_hint().exact().is_some_and(|size| size <= most as u64);
-    let deadline = small.then(|| tokio::time::Instant::now() + SMALL_BODY);
+    let deadline = patience.map(|patience| tokio::time::Instant::now() + patience);
     while !body.is_end_stream() && bytes.len() < most {
         let frame = match (body.frame().now_or_never(), deadline) {
             (Some(frame), _) => frame,

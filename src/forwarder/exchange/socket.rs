@@ -102,6 +102,7 @@ impl FlowSink for ToVisitor {
         };
         self.0.bytes += size as u64;
         let exchange = &self.0.exchange;
+        exchange.recording.message(false, &flow);
         exchange.lane.spend(size).await.is_ok() && exchange.sender.send(ToGate::Flow(exchange.id, flow)).await.is_ok()
     }
 }
@@ -115,6 +116,7 @@ impl FlowSource for FromGate {
     async fn next(&mut self) -> Option<Flow> {
         loop {
             if let Some(flow) = self.assembly.pop() {
+                self.exchange.recording.message(true, &flow);
                 return Some(flow);
             }
             let flow = self.exchange.flows.take().await;

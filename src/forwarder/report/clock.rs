@@ -9,7 +9,7 @@ pub(super) fn time_of_day(at: SystemTime) -> String {
 }
 
 /// `2026-01-31T12:34:56.789Z` (RFC 3339).
-pub(super) fn timestamp(at: SystemTime) -> String {
+pub(in crate::forwarder) fn timestamp(at: SystemTime) -> String {
     let (second, millisecond) = seconds(at);
     let (year, month, day) = date(second / 86_400);
     let time = time_of_day(at);

@@ -54,13 +54,19 @@ impl Human {
 
     /// Quiet or not, the first line is the URL and nothing else, ready to be cut out of a pipe.
     fn banner(&self, event: &Event, page: &mut Page) {
-        let Event::Online { url, lan, service, port_taken, .. } = event else { return };
+        let Event::Online { url, stream_url, lan, service, port_taken, inspector, .. } = event else { return };
         let url = printable(url);
         line(&mut page.out, &[&self.paint("1", &url)]);
         if !self.output.quiet {
             line(&mut page.out, &["  leads to", &printable(service)]);
+            if let Some(stream_url) = stream_url {
+                line(&mut page.out, &["  for streams and large answers:", &printable(stream_url)]);
+            }
             for other in lan {
                 line(&mut page.out, &["  on your network:", &printable(other)]);
+            }
+            if let Some(inspector) = inspector {
+                line(&mut page.out, &["  inspector:", inspector]);
             }
             if let Some(port) = port_taken {
                 line(

@@ -17,6 +17,8 @@ enum Line<'a> {
         service: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         port_taken: Option<u16>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inspector: Option<&'a str>,
     },
     Offline {
         time: String,
@@ -75,9 +77,10 @@ fn seconds(time: Duration) -> f64 {
 pub(super) fn render(entry: &Entry, quiet: bool, page: &mut Page) {
     let time = timestamp(entry.at);
     let line = match &entry.event {
-        Event::Online { name, url, lan, service, port_taken } => {
-            let urls = std::iter::once(url).chain(lan).map(String::as_str).collect();
-            Line::Online { time, url, urls, name, service, port_taken: *port_taken }
+        Event::Online { name, url, stream_url, lan, service, port_taken, inspector } => {
+            let urls = std::iter::once(url).chain(stream_url).chain(lan).map(String::as_str).collect();
+            let inspector = inspector.as_deref();
+            Line::Online { time, url, urls, name, service, port_taken: *port_taken, inspector }
         }
         Event::Offline { reason, retry } => Line::Offline { time, reason, retry_seconds: seconds(*retry) },
         _ if quiet => return,

@@ -1,0 +1,5 @@
+{
+  outputs = _: {
+    mkLib = pkgs: import ./lib.nix pkgs;
+  };
+}
