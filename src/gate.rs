@@ -284,3 +284,8 @@ fn is_bodiless(status: StatusCode) -> bool {
 pub fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
+
+/// The fault that an answer's head names, if it tells of one: a service's answer never does.
+pub fn fault_code(headers: &HeaderMap) -> Option<Code> {
+    headers.get(head::FAULT)?.to_str().ok()?.parse().ok()
+}

@@ -15,9 +15,9 @@ pub mod tls;
 mod visitor;
 mod websocket;
 
-use crate::fault::{Code, Fault};
+use crate::fault::Fault;
 use crate::gate::access::Access;
-use crate::gate::{Body, Gate, Settings, page, whole};
+use crate::gate::{self, Body, Gate, Settings, page, whole};
 use crate::head::Visitor;
 use crate::link::{GateEnd, InProcess};
 use config::OperatorLimits;
@@ -92,7 +92,7 @@ impl Relay {
     async fn handle(self: Arc<Self>, request: Request<Incoming>, origin: Origin) -> Response<Counted> {
         let mut counted = self.metrics.exchange_opened();
         let response = self.answer(request, origin).await;
-        match fault_code(&response) {
+        match gate::fault_code(response.headers()) {
             Some(code) => counted.failed(code),
             None => counted.answered(response.status()),
         }
@@ -115,10 +115,6 @@ impl Relay {
         let trusted = |address: IpAddr| self.options.trusted_proxies.iter().any(|net| net.contains(&address));
         Visitor { address: origin.address, secure: origin.secure, trusted_proxy: origin.address.is_some_and(trusted) }
     }
-}
-
-fn fault_code(response: &Response<Body>) -> Option<Code> {
-    response.headers().get(crate::head::FAULT)?.to_str().ok()?.parse().ok()
 }
 
 fn fault_response(fault: &Fault, request_headers: &http::HeaderMap) -> Response<Body> {

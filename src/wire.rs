@@ -56,8 +56,13 @@ impl Encoding {
 
     /// The best encoding among those that a `Sec-WebSocket-Protocol` value offers.
     pub fn choose(offered: &str) -> Option<Self> {
-        let offers = |encoding: &Self| offered.split(',').any(|name| name.trim() == encoding.subprotocol());
-        Self::ALL.into_iter().find(offers)
+        Self::choose_of(&Self::ALL, offered)
+    }
+
+    /// The first of the encodings in `spoken` that a `Sec-WebSocket-Protocol` value offers.
+    pub fn choose_of(spoken: &[Self], offered: &str) -> Option<Self> {
+        let offers = |encoding: &&Self| offered.split(',').any(|name| name.trim() == encoding.subprotocol());
+        spoken.iter().find(offers).copied()
     }
 
     /// Largest body part that fits a message of this encoding.

@@ -50,18 +50,22 @@ impl Through {
 
 /// Makes a test of each function at each end where it is named.
 macro_rules! at_every_end {
-    ($($module:ident: $end:ident [$($name:ident,)*])*) => {
-        $(mod $module {
+    ($($($module:ident: $end:ident),+ => $names:tt)*) => {
+        $($(at_every_end!(@tests $module $end $names);)+)*
+        /// Which tests there are at which end; the first has all of them.
+        const SHOWN: &[(Through, &[&str])] = &[$($((Through::$end, at_every_end!(@names $names))),+),*];
+    };
+    (@tests $module:ident $end:ident [$($name:ident,)*]) => {
+        mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() { super::$name(super::Through::$end).await })*
-        })*
-        /// Which tests there are at which end; the first has all of them.
-        const SHOWN: &[(Through, &[&str])] = &[$((Through::$end, &[$(stringify!($name)),*])),*];
+        }
     };
+    (@names [$($name:ident,)*]) => { &[$(stringify!($name)),*] };
 }
 
 at_every_end![
-    binary: Binary [
+    binary: Binary, text: Text => [
         any_method_reaches_the_service_with_and_without_a_body,
         a_get_may_have_a_body,
         path_and_query_arrive_byte_for_byte,
@@ -108,54 +112,7 @@ at_every_end![
         bodies_of_many_visitors_do_not_mix,
         idle_connections_that_the_service_closes_cost_no_visitor_an_answer,
     ]
-    text: Text [
-        any_method_reaches_the_service_with_and_without_a_body,
-        a_get_may_have_a_body,
-        path_and_query_arrive_byte_for_byte,
-        a_long_target_arrives,
-        options_asterisk_arrives_as_such,
-        repeated_request_headers_keep_their_values_and_order,
-        values_that_are_not_utf8_arrive_byte_for_byte,
-        no_header_is_invented_and_none_is_lost,
-        hop_by_hop_headers_of_a_request_stay_behind,
-        hop_by_hop_headers_of_an_answer_stay_behind,
-        every_set_cookie_arrives,
-        repeated_answer_headers_keep_their_values_and_order,
-        every_status_arrives,
-        redirects_are_handed_on,
-        answers_without_a_body_have_none_and_the_connection_goes_on,
-        the_answer_to_head_keeps_its_length,
-        informational_answers_do_not_take_the_answers_place,
-        compressed_bodies_are_untouched,
-        chunked_answers_arrive,
-        chunked_requests_arrive,
-        trailers_damage_nothing,
-        bodies_that_end_with_the_connection_arrive,
-        a_service_that_speaks_http_1_0_is_understood,
-        a_visitor_who_speaks_http_1_0_is_served,
-        a_visitor_keeps_its_connection,
-        pipelined_requests_are_answered_in_order,
-        event_streams_arrive_event_by_event,
-        a_declared_answer_that_comes_in_drops_arrives_in_drops,
-        the_services_consent_to_a_body_reaches_the_visitor,
-        the_services_refusal_of_a_body_reaches_the_visitor,
-        a_visitor_who_expects_consent_from_a_service_that_gives_none_gets_on,
-        an_early_answer_reaches_a_visitor_who_is_still_sending,
-        a_service_may_answer_while_it_reads,
-        an_answer_cut_short_never_looks_whole,
-        a_chunked_answer_cut_short_never_looks_whole,
-        a_request_cut_short_never_looks_whole,
-        a_chunked_request_cut_short_never_looks_whole,
-        bodies_of_every_awkward_size_arrive,
-        large_bodies_arrive,
-        large_heads_go_with_large_bodies,
-        answers_with_a_large_head_and_a_large_body_arrive,
-        heads_that_no_message_holds_cost_only_their_own_exchange,
-        empty_answers_arrive,
-        bodies_of_many_visitors_do_not_mix,
-        idle_connections_that_the_service_closes_cost_no_visitor_an_answer,
-    ]
-    http_api: HttpApi [
+    http_api: HttpApi => [
         any_method_reaches_the_service_with_and_without_a_body,
         a_get_may_have_a_body,
         hop_by_hop_headers_of_an_answer_stay_behind,
@@ -184,7 +141,7 @@ at_every_end![
         bodies_of_many_visitors_do_not_mix,
         idle_connections_that_the_service_closes_cost_no_visitor_an_answer,
     ]
-    function_url: FunctionUrl [
+    function_url: FunctionUrl => [
         any_method_reaches_the_service_with_and_without_a_body,
         a_get_may_have_a_body,
         path_and_query_arrive_byte_for_byte,

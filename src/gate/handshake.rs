@@ -63,8 +63,7 @@ impl From<Refusal> for Refused {
 /// There is none: 426, and the text names both sides'.
 pub fn encoding(headers: &HeaderMap, spoken: &[Encoding], gate: &str) -> Result<Encoding, Refused> {
     let offered = text(headers, &header::SEC_WEBSOCKET_PROTOCOL).unwrap_or_default();
-    let offers = |encoding: &&Encoding| offered.split(',').any(|name| name.trim() == encoding.subprotocol());
-    spoken.iter().find(offers).copied().ok_or_else(|| {
+    Encoding::choose_of(spoken, offered).ok_or_else(|| {
         let ours: Vec<_> = spoken.iter().map(|encoding| encoding.subprotocol()).collect();
         let ours = ours.join(" and ");
         let text = format!("this {gate} speaks {ours}, the forwarder offers {offered}: upgrade the older of the two");

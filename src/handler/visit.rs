@@ -6,8 +6,8 @@ use super::event::{self, Answer, Call, Door, EventError, Prelude};
 use super::report::Exchange;
 use super::{Handler, Invocation, Outcome, buffered};
 use crate::fault::{Code, Fault};
-use crate::gate::{Body, Gate, Settings, page};
-use crate::{head, limits};
+use crate::gate::{self, Body, Gate, Settings, page};
+use crate::limits;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream};
 use http::header::{self, HeaderValue};
@@ -39,13 +39,12 @@ pub(super) async fn serve(handler: &Handler, call: Call, invocation: &Invocation
         opening_bytes: limits::POST,
     };
     let (method, accept) = (request.method().clone(), request.headers().get(header::ACCEPT).cloned());
-    let gate = Gate::new(aws.clone(), settings);
-    let response = gate.serve(request, &visitor, None).await;
+    let response = Gate::new(aws.clone(), settings).serve(request, &visitor, None).await;
     let visit = Visit { aws, invocation: invocation.clone() };
-    let elsewhere = elsewhere(handler, &visit.aws.tally());
     match door {
         Door::FunctionUrl => visit.stream(response, accept.as_ref()).await,
         Door::HttpApi | Door::RestApi => {
+            let elsewhere = elsewhere(handler, &visit.aws.tally());
             let answer = visit.buffer(response, &method, accept.as_ref(), door == Door::RestApi, &elsewhere).await;
             buffered(answer)
         }
@@ -72,10 +71,6 @@ fn page_of(fault: &Fault, accept: Option<&HeaderValue>, multi_value: bool) -> An
         .unwrap_or_else(|_| Answer::plain(parts.status, &fault.detail))
 }
 
-fn code_of(response: &Response<Body>) -> Option<Code> {
-    response.headers().get(head::FAULT)?.to_str().ok()?.parse().ok()
-}
-
 impl Visit {
     fn report(&self, status: u16, code: Option<Code>, cut: Option<String>) {
         let (request_id, tally) = (self.invocation.id.clone(), self.aws.tally());
@@ -91,9 +86,9 @@ impl Visit {
         multi_value: bool,
         elsewhere: &str,
     ) -> Answer {
-        let mut code = code_of(&response);
+        let mut code = gate::fault_code(response.headers());
         let (parts, body) = response.into_parts();
-        let declared = crate::gate::content_length(&parts.headers).filter(|_| method != Method::HEAD);
+        let declared = gate::content_length(&parts.headers).filter(|_| method != Method::HEAD);
         let whole = async {
             event::fits(declared.unwrap_or_default(), limits::LAMBDA_PAYLOAD as u64, elsewhere)?;
             let body = self.collect(body, elsewhere).await?;
@@ -128,12 +123,12 @@ impl Visit {
 
     /// The answer as it comes.
     async fn stream(self, response: Response<Body>, accept: Option<&HeaderValue>) -> Outcome {
-        let declared = crate::gate::content_length(response.headers());
+        let declared = gate::content_length(response.headers());
         let response = match event::fits(declared.unwrap_or_default(), limits::LAMBDA_STREAM, "") {
             Ok(()) => response,
-            Err(fault) => page::respond(&fault, accept, &page::Extra::default()).map(crate::gate::whole),
+            Err(fault) => page::respond(&fault, accept, &page::Extra::default()).map(gate::whole),
         };
-        let code = code_of(&response);
+        let code = gate::fault_code(response.headers());
         let (parts, body) = response.into_parts();
         let Prelude { status, headers, cookies } = Prelude::new(parts.status, &parts.headers);
         let metadata_prelude = MetadataPrelude { status_code: status, headers, cookies };

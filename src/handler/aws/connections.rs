@@ -12,6 +12,7 @@ use crate::id::TunnelName;
 use crate::limits;
 use crate::lock::locked;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
@@ -65,11 +66,7 @@ impl Connections {
             .expression_attribute_names("#expires", "expiresAt")
             .expression_attribute_values(":owner", owner)
             .expression_attribute_values(":now", seconds(now));
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if is_conditional(error.as_service_error().and_then(|e| e.meta().code())) => Ok(false),
-            Err(error) => Err(said(&error)),
-        }
+        if_so(put.send().await)
     }
 
     /// The link is gone: the name stays with its owner for the grace period.
@@ -88,11 +85,8 @@ impl Connections {
             .expression_attribute_values(":lost", AttributeValue::Bool(true))
             .expression_attribute_values(":expires", seconds(SystemTime::now() + limits::NAME_GRACE))
             .expression_attribute_values(":link", AttributeValue::S(link.to_string()));
-        match update.send().await {
-            // A newer link holds the name: nothing is lost.
-            Err(error) if !is_conditional(error.as_service_error().and_then(|e| e.meta().code())) => Err(said(&error)),
-            _ => Ok(()),
-        }
+        // Otherwise a newer link holds the name: nothing is lost.
+        if_so(update.send().await).map(drop)
     }
 
     /// The owner needs the name no more.
@@ -106,10 +100,7 @@ impl Connections {
             .condition_expression("#link = :link")
             .expression_attribute_names("#link", "connectionId")
             .expression_attribute_values(":link", AttributeValue::S(link.to_string()));
-        match delete.send().await {
-            Err(error) if !is_conditional(error.as_service_error().and_then(|e| e.meta().code())) => Err(said(&error)),
-            _ => Ok(()),
-        }
+        if_so(delete.send().await).map(drop)
     }
 
     /// The name that is linked through `link`, as far as the index has followed.
@@ -184,8 +175,16 @@ fn presence(name: &TunnelName, item: &Item, now: SystemTime) -> Presence<Link> {
     }
 }
 
-fn is_conditional(code: Option<&str>) -> bool {
-    code == Some("ConditionalCheckFailedException")
+/// Whether a write took place: not if its condition did not hold, which is no error.
+fn if_so<T, E>(outcome: Result<T, SdkError<E>>) -> Result<bool, String>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match outcome {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+        Err(error) => Err(said(&error)),
+    }
 }
 
 fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
