@@ -21,7 +21,7 @@ let
     '';
 
   # Each file of tests that cargo finds, but for those with tests that want that.
-  testFiles = lib.subtractLists [ "clients" "handler" "inspector" "standin" ] (
+  testFiles = lib.subtractLists [ "clients" "examples" "handler" "inspector" "standin" ] (
     lib.concatLists (
       lib.mapAttrsToList (
         name: kind:
