@@ -30,6 +30,7 @@ let
     root = ../.;
     fileset = fileset.unions [
       sources
+      ../docs/config.md
       ../docs/protocol.md
       ../fuzz/corpus
       (fileset.difference ../tests (

@@ -23,6 +23,8 @@ pub enum Code {
     ResponseTooLarge,
     /// The visitor's password is wrong or missing.
     Unauthorized,
+    /// The request is not signed as the tunnel asks for.
+    SignatureInvalid,
     /// The visitor's address is not admitted.
     Forbidden,
     /// A limit set by the operator, or the bound on open exchanges.
@@ -35,7 +37,7 @@ pub enum Code {
 
 impl Code {
     /// Every code there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::TunnelNotFound,
         Self::ForwarderOffline,
         Self::ServiceUnreachable,
@@ -44,6 +46,7 @@ impl Code {
         Self::RequestTooLarge,
         Self::ResponseTooLarge,
         Self::Unauthorized,
+        Self::SignatureInvalid,
         Self::Forbidden,
         Self::TooManyRequests,
         Self::BadRequest,
@@ -61,6 +64,7 @@ impl Code {
             Self::RequestTooLarge => "request-too-large",
             Self::ResponseTooLarge => "response-too-large",
             Self::Unauthorized => "unauthorized",
+            Self::SignatureInvalid => "signature-invalid",
             Self::Forbidden => "forbidden",
             Self::TooManyRequests => "too-many-requests",
             Self::BadRequest => "bad-request",
@@ -76,7 +80,7 @@ impl Code {
             Self::ServiceUnreachable | Self::ServiceFailed | Self::ResponseTooLarge => StatusCode::BAD_GATEWAY,
             Self::ServiceTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized | Self::SignatureInvalid => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::BadRequest => StatusCode::BAD_REQUEST,

@@ -8,6 +8,7 @@ pub mod handshake;
 pub mod page;
 pub mod route;
 pub mod switchboard;
+mod timing;
 mod upload;
 
 use crate::fault::{Code, Fault};
@@ -19,7 +20,9 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use route::{Candidate, PublicUrl};
-use switchboard::{Presence, Switchboard};
+use std::time::Instant;
+use switchboard::{Inbox as _, Presence, Switchboard};
+use timing::Watch;
 use upload::{Bound, Upload};
 
 /// What an operator decides about the gate.
@@ -50,6 +53,7 @@ struct Routed<L> {
     head: RequestHead,
     host: String,
     is_page_load: bool,
+    begun: Instant,
 }
 
 /// An exchange whose answer has begun.
@@ -122,6 +126,7 @@ impl<S: Switchboard> Gate<S> {
         visitor: &Visitor,
         sole: Option<TunnelName>,
     ) -> Result<Routed<S::Link>, Fault> {
+        let begun = Instant::now();
         let host = host_of(parts, &headers)?;
         let target = target_of(parts)?;
         let size = head::size(&headers) + target.as_str().len();
@@ -155,7 +160,7 @@ impl<S: Switchboard> Gate<S> {
             from,
             websocket: false,
         };
-        Ok(Routed { link, candidate, head, host, is_page_load })
+        Ok(Routed { link, candidate, head, host, is_page_load, begun })
     }
 
     async fn first_linked(&self, candidates: Vec<Candidate>) -> Result<(S::Link, Candidate), Fault> {
@@ -181,7 +186,7 @@ impl<S: Switchboard> Gate<S> {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display + Send,
     {
-        let Routed { link, candidate, head, host, is_page_load } = routed;
+        let Routed { link, candidate, head, host, is_page_load, begun } = routed;
         let most = self.settings.body_bytes;
         let expects_continue = head.headers.contains_key(header::EXPECT);
         // Room in the narrower of the encodings: whichever the link speaks, the message fits.
@@ -193,6 +198,7 @@ impl<S: Switchboard> Gate<S> {
         let (beginning, rest) = upload::beginning(&mut body, room, most, expects_continue).await?;
         let (complete, sent) = (beginning.end, (beginning.bytes.len() + rest.len()) as u64);
         let (outbox, mut inbox) = self.switchboard.open(&link, head, beginning).await?;
+        let watch = Watch { begun, opened: Instant::now() };
         let (mut upload, outbox) = if complete {
             (Upload::none(), Some(outbox))
         } else {
@@ -209,6 +215,9 @@ impl<S: Switchboard> Gate<S> {
         let own = candidate.name.as_str();
         let hosts = [host.as_str(), "localhost", "127.0.0.1", own];
         route::rewrite_answer(&mut head.headers, &candidate, &hosts, is_page_load);
+        if let Some(timing) = watch.read(&mut head.headers) {
+            inbox.timed(timing);
+        }
         Ok(Begun { head, body, inbox, outbox, upload })
     }
 }

@@ -25,6 +25,10 @@ pub mod forwarded {
 /// The header in which the gate names its own faults; a service's answer never carries it.
 pub const FAULT: HeaderName = HeaderName::from_static("x-tunnel-error");
 
+/// The header in which a forwarder that wants each hop timed says with its answer what it and the service took, in
+/// microseconds; the gate makes `Server-Timing` of it.
+pub const TIMING: HeaderName = HeaderName::from_static("x-tunnel-timing");
+
 /// The head of a visitor's request, as it travels to the forwarder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHead {

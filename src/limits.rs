@@ -3,6 +3,7 @@
 //! Sizes are bytes, KiB = 1024. Numbers that come from a platform name their source; the `const` block at the end
 //! holds the relations between limits, so that a change of one that breaks another does not compile.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// One KiB.
@@ -280,6 +281,16 @@ pub const GATHER: Duration = Duration::from_millis(10);
 /// Shortest and longest tunnel name; the longest keeps room in a 63-byte DNS label for what an operator adds.
 pub const NAME_LENGTH: std::ops::RangeInclusive<usize> = 3..=40;
 
+/// Exchanges whose times at the gate are waited for: where the gate does not tell them, the oldest make room.
+pub const TIMINGS_AWAITED: usize = 256;
+
+/// Exchanges a second that the inspector captures while it goes on, and how many more at once: with more, its memory (some
+/// 30,000 small exchanges) would be overwritten before anybody could look, at a tenth of the throughput. The others are counted.
+pub const INSPECT_RATE: NonZeroU32 = NonZeroU32::new(2_000).expect("it is not zero");
+
+/// See [`INSPECT_RATE`].
+pub const INSPECT_BURST: NonZeroU32 = NonZeroU32::new(10_000).expect("it is not zero");
+
 /// What the inspector keeps, all exchanges together, unless told otherwise; the oldest go first.
 pub const INSPECT_MEMORY: usize = 64 * 1024 * KIB;
 
@@ -324,6 +335,13 @@ pub const SIGNED_BODIES: usize = 4 * SIGNED_BODY;
 
 /// A signature's timestamp may differ from the clock by this much: Stripe's, Slack's and Standard Webhooks' own bound.
 pub const SIGNATURE_AGE: Duration = Duration::from_secs(5 * 60);
+
+/// Largest config file: 64 tunnels of ten lines are 20 KiB; a file far beyond that was named by mistake.
+pub const CONFIG_FILE: usize = 1024 * KIB;
+
+/// Tunnels of one process: each has a link, and with all of them at [`EXCHANGES`] the process would need more files than
+/// systems give it.
+pub const TUNNELS: usize = 64;
 
 const _: () = {
     assert!(INSPECT_BODY < INSPECT_QUEUE && INSPECT_BODY * 4 < INSPECT_MEMORY_LEAST);

@@ -169,6 +169,17 @@ pub enum ToForwarder {
     Open(ExchangeId, RequestHead, Chunk),
     /// More of an exchange.
     Flow(ExchangeId, Flow),
+    /// What an exchange took at the gate and on the link; the forwarder's answer asked for it.
+    Timing(ExchangeId, Timing),
+}
+
+/// What an exchange took up to its answer's head, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// From the visitor's request until it was on its way.
+    pub gate: u32,
+    /// All that neither end knows of: the network both ways, and what waited for it.
+    pub link: u32,
 }
 
 /// Messages from a forwarder to the gate.
@@ -300,7 +311,7 @@ impl Message for ToForwarder {
                 ENVELOPE + crate::head::size(&head.headers) + head.target.as_str().len() + body.bytes.len()
             }
             Self::Flow(_, flow) => ENVELOPE + flow.size(),
-            Self::Welcome(_) | Self::Bye(_) | Self::Ping | Self::Pong => ENVELOPE,
+            Self::Welcome(_) | Self::Bye(_) | Self::Ping | Self::Pong | Self::Timing(..) => ENVELOPE,
         }
     }
 

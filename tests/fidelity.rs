@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use http_tunnel::forwarder::config::HostHeader;
 use http_tunnel::wire::Encoding;
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Where visitors come in.
@@ -39,12 +39,17 @@ impl Through {
     }
 
     async fn tunnel(self, service: &TestService) -> Tunnel {
+        self.tunnel_with(Knobs::default(), service).await
+    }
+
+    async fn tunnel_with(self, knobs: Knobs, service: &TestService) -> Tunnel {
+        let knobs = Knobs { encoding: self.encoding(), ..knobs };
         let door = match self {
-            Self::Binary | Self::Text => return Tunnel::on(self.encoding(), service).await,
+            Self::Binary | Self::Text => return Tunnel::with(knobs, service).await,
             Self::HttpApi => platform::Door::HttpApi,
             Self::FunctionUrl => platform::Door::FunctionUrl,
         };
-        platform::tunnel(&platform::plain_stack().await, door, service).await
+        platform::tunnel_with(knobs, &platform::plain_stack().await, door, service).await
     }
 }
 
@@ -111,6 +116,7 @@ at_every_end![
         empty_answers_arrive,
         bodies_of_many_visitors_do_not_mix,
         idle_connections_that_the_service_closes_cost_no_visitor_an_answer,
+        each_hop_is_timed_where_that_is_asked_for,
     ]
     http_api: HttpApi => [
         any_method_reaches_the_service_with_and_without_a_body,
@@ -140,6 +146,7 @@ at_every_end![
         empty_answers_arrive,
         bodies_of_many_visitors_do_not_mix,
         idle_connections_that_the_service_closes_cost_no_visitor_an_answer,
+        each_hop_is_timed_where_that_is_asked_for,
     ]
     function_url: FunctionUrl => [
         any_method_reaches_the_service_with_and_without_a_body,
@@ -169,6 +176,7 @@ at_every_end![
         empty_answers_arrive,
         bodies_of_many_visitors_do_not_mix,
         idle_connections_that_the_service_closes_cost_no_visitor_an_answer,
+        each_hop_is_timed_where_that_is_asked_for,
     ]
 ];
 
@@ -1147,6 +1155,34 @@ async fn a_service_that_listens_on_ipv6_only_is_found() {
     assert_eq!(service.last().head.get("host"), Some(format!("localhost:{}", service.port())));
     let body = noise(1, 40_000);
     assert!(tunnel.post("/", &body).await.body == body);
+}
+
+async fn each_hop_is_timed_where_that_is_asked_for(through: Through) {
+    let service = TestService::saying("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    let tunnel = through.tunnel_with(Knobs { timing: true, ..Knobs::default() }, &service).await;
+    let begun = Instant::now();
+    let answer = tunnel.get("/").await;
+    let all = begun.elapsed().as_secs_f64() * 1e3;
+    let timing = answer.get("server-timing").expect("the answer is timed");
+    let hops = timing.split(", ").map(|hop| hop.split_once(";dur=").expect("a duration"));
+    let (names, took): (Vec<&str>, Vec<f64>) =
+        hops.map(|(hop, took)| (hop, took.parse::<f64>().expect("milliseconds"))).unzip();
+    assert_eq!(names, ["gate", "link", "forwarder", "service"]);
+    assert!(took.iter().all(|took| *took >= 0.0) && took[3] > 0.0, "{timing}");
+    assert!(took.iter().sum::<f64>() <= all, "{timing} of {all} ms");
+    assert_eq!(answer.get("x-tunnel-timing"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_services_own_timing_stays() {
+    let service =
+        TestService::saying("HTTP/1.1 200 OK\r\nserver-timing: db;dur=3\r\ncontent-length: 2\r\n\r\nok").await;
+    for (timing, lines) in [(false, 1), (true, 2)] {
+        let tunnel = Tunnel::with(Knobs { timing, ..Knobs::default() }, &service).await;
+        let answer = tunnel.get("/").await;
+        let told: Vec<_> = answer.head.lines.iter().filter(|(name, _)| name == "server-timing").collect();
+        assert_eq!((told.len(), told[0].1.as_slice()), (lines, &b"db;dur=3"[..]));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

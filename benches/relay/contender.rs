@@ -23,16 +23,25 @@ const START_ATTEMPTS: usize = 3;
 pub(crate) struct Contender {
     pub(crate) key: &'static str,
     pub(crate) label: &'static str,
+    /// Measured unless `--only` says otherwise.
+    pub(crate) usual: bool,
     recipe: fn(&Setting) -> Result<Recipe>,
 }
 
 /// All columns, in their order; another contender is another line and its recipe.
-pub(crate) static CONTENDERS: [Contender; 5] = [
-    Contender { key: "direct", label: "direct", recipe: recipe::direct },
-    Contender { key: "bore", label: "bore", recipe: recipe::bore },
-    Contender { key: "rathole", label: "rathole", recipe: recipe::rathole },
-    Contender { key: "ours", label: "relay + forwarder", recipe: recipe::separate },
-    Contender { key: "embedded", label: "embedded relay", recipe: recipe::embedded },
+pub(crate) static CONTENDERS: [Contender; 7] = [
+    Contender { key: "direct", label: "direct", usual: true, recipe: recipe::direct },
+    Contender { key: "bore", label: "bore", usual: true, recipe: recipe::bore },
+    Contender { key: "rathole", label: "rathole", usual: true, recipe: recipe::rathole },
+    Contender { key: "ours", label: "relay + forwarder", usual: true, recipe: recipe::separate },
+    Contender { key: "embedded", label: "embedded relay", usual: true, recipe: recipe::embedded },
+    Contender { key: "inspected", label: "relay + forwarder, inspector on", usual: false, recipe: recipe::inspected },
+    Contender {
+        key: "embedded-inspected",
+        label: "embedded relay, inspector on",
+        usual: false,
+        recipe: recipe::embedded_inspected,
+    },
 ];
 
 impl Contender {

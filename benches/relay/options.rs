@@ -64,7 +64,11 @@ impl Options {
 
     fn full() -> Self {
         Self {
-            only: contender_keys().into_iter().map(String::from).collect(),
+            only: CONTENDERS
+                .iter()
+                .filter(|contender| contender.usual)
+                .map(|contender| contender.key.to_owned())
+                .collect(),
             rows: row_keys().into_iter().map(String::from).collect(),
             rounds: 5,
             seconds: 4,

@@ -18,6 +18,9 @@ const BORE_CONTROL: ([u8; 4], u16) = ([127, 0, 0, 1], 7835);
 /// The tunnel's name at our relay.
 const NAME: &str = "bench";
 
+/// For an inspector that nobody looks at.
+const ANY_PORT: &str = "127.0.0.1:0";
+
 /// What a recipe is made from.
 pub(crate) struct Setting<'a> {
     pub(crate) programs: &'a Programs,
@@ -79,10 +82,19 @@ pub(crate) fn rathole(setting: &Setting) -> Result<Recipe> {
 
 /// Ours as two programs: `relay`, and `forwarder` linked to it.
 pub(crate) fn separate(setting: &Setting) -> Result<Recipe> {
+    linked(setting, "off")
+}
+
+/// The same with the inspector, which the others do not have.
+pub(crate) fn inspected(setting: &Setting) -> Result<Recipe> {
+    linked(setting, ANY_PORT)
+}
+
+fn linked(setting: &Setting, inspect: &str) -> Result<Recipe> {
     let address = free_address()?;
     let mut relay = command(&setting.programs.relay, false);
     relay.args(["--listen", &address.to_string(), "--domain", "localhost", "--open"]);
-    let mut local = forwarder(setting);
+    let mut local = forwarder(setting, inspect);
     local.args(["--endpoint", &format!("ws://{address}")]);
     if !setting.announce {
         local.args(["--name", NAME]);
@@ -93,18 +105,26 @@ pub(crate) fn separate(setting: &Setting) -> Result<Recipe> {
 
 /// Ours as one program: the relay inside the forwarder.
 pub(crate) fn embedded(setting: &Setting) -> Result<Recipe> {
+    alone(setting, "off")
+}
+
+/// The same with the inspector.
+pub(crate) fn embedded_inspected(setting: &Setting) -> Result<Recipe> {
+    alone(setting, ANY_PORT)
+}
+
+fn alone(setting: &Setting, inspect: &str) -> Result<Recipe> {
     // Silent, it cannot say which port it took; announcing, it takes any.
     let address = if setting.announce { SocketAddr::from(([127, 0, 0, 1], 0)) } else { free_address()? };
-    let mut local = forwarder(setting);
+    let mut local = forwarder(setting, inspect);
     local.args(["--listen", &address.to_string()]);
     Ok(Recipe { public: None, local: Some(local), target: Target::plain(address), is_online })
 }
 
-fn forwarder(setting: &Setting) -> Command {
+fn forwarder(setting: &Setting, inspect: &str) -> Command {
     let mut command = command(&setting.programs.forwarder, setting.announce);
     command.arg(setting.service.port().to_string()).arg(if setting.announce { "--json" } else { "--quiet" });
-    // The others show nobody what came in.
-    command.args(["--inspect", "off"]);
+    command.args(["--inspect", inspect]);
     command
 }
 

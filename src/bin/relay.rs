@@ -95,9 +95,9 @@ fn announce(config: &Config, address: SocketAddr, admin: Option<SocketAddr>, pub
             json!({"event": "listening", "address": address, "admin": admin, "url": public_url.to_string()})
         );
     } else {
-        println!("relay: listening on {address}, tunnels are at {public_url}");
+        eprintln!("relay: listening on {address}, tunnels are at {public_url}");
         if let Some(admin) = admin {
-            println!("relay: /metrics and /healthz are on {admin}");
+            eprintln!("relay: /metrics and /healthz are on {admin}");
         }
     }
 }

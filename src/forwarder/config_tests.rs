@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits;
 use std::collections::HashMap;
 
 fn parse_with(words: &[&str], variables: &[(&str, &str)]) -> Result<Config, Stop> {

@@ -25,13 +25,16 @@ use crate::limits;
 use crate::link::{Closed, Lane, Mailbox, Sender};
 use crate::wire::{Chunk, Encoding, Flow, Message as _, ToGate};
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 pub use open::Open;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes that [`head::TIMING`] takes in a message at most: its name, two numbers, and what is around them.
+const TIMING_LINE: usize = 80;
 
 /// What all exchanges of a forwarder share.
 #[derive(Debug)]
@@ -43,6 +46,7 @@ pub struct Workshop {
     reporter: Reporter,
     recorder: Recorder,
     verifier: Verifier,
+    timing: bool,
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
     totals: Totals,
@@ -74,6 +78,7 @@ impl Workshop {
             reporter,
             recorder: Recorder::default(),
             verifier: Verifier::default(),
+            timing: false,
             slots,
             waiting: AtomicUsize::new(0),
             totals: Totals::default(),
@@ -83,6 +88,11 @@ impl Workshop {
     /// The same, telling `recorder` what exchanges do and asking for signatures as `verifier` says.
     pub fn inspected(self, recorder: Recorder, verifier: Verifier) -> Self {
         Self { recorder, verifier, ..self }
+    }
+
+    /// The same, telling visitors what each hop took if `timing` is set.
+    pub fn timed(self, timing: bool) -> Self {
+        Self { timing, ..self }
     }
 
     /// The counts so far.
@@ -124,12 +134,29 @@ pub(super) struct Exchange {
     flow_control: bool,
     flows: Mailbox<Flow>,
     recording: Recording,
+    started: Instant,
+    /// When the service was asked, counted from the beginning.
+    asked: OnceLock<Duration>,
 }
 
 impl Exchange {
     /// Ends the exchange from outside: the call to the service stops, nothing more is sent.
     fn end(&self) {
         self.lane.close();
+    }
+
+    /// Notes that the service is asked now. The first time counts; a request that is asked again was waiting for the
+    /// service already.
+    fn ask(&self) {
+        self.asked.get_or_init(|| self.started.elapsed());
+    }
+
+    /// What it took until the service was asked, and until it answers now: [`head::TIMING`].
+    fn timing(&self) -> HeaderValue {
+        let forwarder = self.asked.get().copied().unwrap_or_default();
+        let service = self.started.elapsed().saturating_sub(forwarder);
+        HeaderValue::try_from(format!("{} {}", forwarder.as_micros(), service.as_micros()))
+            .expect("digits and a space are a header's")
     }
 
     /// Notes that `bytes` from the visitor were read on, which may grant it more.
@@ -162,6 +189,8 @@ pub fn begin(
         flow_control: window.is_some(),
         flows: Mailbox::default(),
         recording: workshop.recorder.begin(&head, &body),
+        started: Instant::now(),
+        asked: OnceLock::new(),
     });
     let Some(early) = open.insert(&exchange) else { return }; // Said twice.
     workshop.totals.exchanges.fetch_add(1, Ordering::Relaxed);
@@ -236,7 +265,7 @@ async fn serve(workshop: Arc<Workshop>, answering: Answering, mut head: RequestH
         };
     }
     workshop.service.prepare(&mut head);
-    answering.exchange.recording.asked();
+    answering.exchange.ask();
     if head.websocket {
         socket::serve(&workshop, answering, head).await;
     } else {
@@ -272,7 +301,6 @@ struct Described {
     target: String,
     from: Option<IpAddr>,
     websocket: bool,
-    started: Instant,
 }
 
 impl Answering {
@@ -282,7 +310,6 @@ impl Answering {
             target: head.target.as_str().to_owned(),
             from: head.from,
             websocket: head.websocket,
-            started: Instant::now(),
         };
         Self { workshop, open, exchange, request, n: 0, state: State::NoHead, bytes: 0 }
     }
@@ -295,13 +322,18 @@ impl Answering {
     async fn answer(&mut self, mut head: ResponseHead, mut body: Chunk) -> Result<(), Closed> {
         head::strip_hop_by_hop(&mut head.headers);
         self.workshop.service.relocate(&mut head.headers);
-        let room = self.encoding().beside(&head.headers, 0);
+        let timing = self.workshop.timing.then(|| self.exchange.timing());
+        let room = self.encoding().beside(&head.headers, timing.as_ref().map_or(0, |_| TIMING_LINE));
         let rest = body.bytes.split_off(room.min(body.bytes.len()));
         let end = body.end;
         body.end &= rest.is_empty();
         self.state = if body.end { State::Ended(head.status) } else { State::Begun(head.status) };
         let size = body.bytes.len();
-        self.exchange.recording.answer(&head, &body.bytes);
+        self.exchange.recording.answer(&head, &body.bytes, self.exchange.asked.get().copied());
+        if let Some(timing) = timing {
+            head.headers.insert(head::TIMING, timing);
+            self.open.await_timing(&self.exchange);
+        }
         let message = ToGate::Answer(self.exchange.id, head, body);
         if room == 0 && message.encode(self.encoding()).len() > self.encoding().message() {
             return self.refuse_head().await;
@@ -379,7 +411,7 @@ impl Drop for Answering {
         if cut && std::thread::panicking() {
             self.tell_of_panic();
         }
-        self.exchange.recording.end(status.as_u16(), cut);
+        self.exchange.recording.end(status.as_u16(), cut, self.exchange.asked.get().copied());
         let totals = &self.workshop.totals;
         totals.bytes_out.fetch_add(self.bytes, Ordering::Relaxed);
         totals.failed.fetch_add(u64::from(cut || fault.is_some()), Ordering::Relaxed);
@@ -388,7 +420,7 @@ impl Drop for Answering {
             target: std::mem::take(&mut self.request.target),
             status: status.as_u16(),
             bytes: self.bytes,
-            elapsed: self.request.started.elapsed(),
+            elapsed: self.exchange.started.elapsed(),
             from: self.request.from,
             fault,
             websocket: self.request.websocket,

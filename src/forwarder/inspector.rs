@@ -10,6 +10,7 @@ mod changes;
 mod command;
 mod compare;
 mod curl;
+mod desk;
 mod filter;
 mod guard;
 mod har;
@@ -29,6 +30,7 @@ use crate::secret::Secret;
 use anyhow::{Context as _, anyhow};
 pub use capture::{Recorder, Recording};
 pub use command::replay;
+use desk::Desk;
 use signature::Scheme;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -42,7 +44,7 @@ pub use verify::Verifier;
 const PORTS: u16 = 100;
 
 /// How an inspector is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// A loopback address.
     pub listen: SocketAddr,
@@ -50,10 +52,19 @@ pub struct Settings {
     pub chosen: bool,
     /// Bytes that it keeps.
     pub memory: usize,
-    /// What webhooks are signed with, for replays.
-    pub secrets: Vec<(Scheme, Secret)>,
+}
+
+/// A tunnel whose exchanges are shown, and how to replay them.
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    /// What it is called where there are several.
+    pub label: Option<Arc<str>>,
+    /// Who answers replays.
+    pub service: Arc<Service>,
     /// Time that the service has to answer a replay.
     pub timeout: Duration,
+    /// What its webhooks are signed with.
+    pub secrets: Vec<(Scheme, Secret)>,
 }
 
 /// A running inspector. Dropping it ends it.
@@ -66,22 +77,23 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Starts the inspector of exchanges with `service`.
+    /// Starts the inspector of the exchanges of `first` and `others`.
     ///
     /// # Errors
     /// The address cannot be listened on, or the system has no thread to give.
-    pub fn start(settings: Settings, service: Arc<Service>) -> anyhow::Result<Self> {
+    pub fn start(settings: Settings, first: Tunnel, others: Vec<Tunnel>) -> anyhow::Result<Self> {
         let listener = bind(&settings)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (recorder, inlet) = capture::channel();
         let shutdown = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (ids, stop) = (recorder.clone(), shutdown.clone());
+        let desk = Desk::new(address, settings.memory, (first, others), (recorder.clone(), inlet));
+        let stop = shutdown.clone();
         let run = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    ended = server::run(listener, settings, service, ids, inlet) => {
+                    ended = server::run(listener, desk) => {
                         if let Err(error) = ended {
                             tracing::error!(%error, "the inspector failed");
                         }
@@ -99,9 +111,9 @@ impl Inspector {
         format!("http://{}", self.address)
     }
 
-    /// What exchanges tell.
-    pub fn recorder(&self) -> Recorder {
-        self.recorder.clone()
+    /// What exchanges of this tunnel tell.
+    pub fn recorder(&self, tunnel: Option<Arc<str>>) -> Recorder {
+        self.recorder.of(tunnel)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reporting never holds up an exchange: events go into a queue, a thread of its own writes them.
 //!
+//! Stdout is for programs: each tunnel's URL, or every event as JSON. Everything that people read is on stderr.
+//!
 //! When nobody takes the output, the queue holds [`limits::REPORT_LINES`]; further request lines are counted, and the
 //! count is told. Events about the link are too few to fill memory and are never dropped. A pipe that breaks ends the
 //! output, not the program.
@@ -91,6 +93,8 @@ pub enum Event {
 /// A stamped event.
 struct Entry {
     at: SystemTime,
+    /// Which of several tunnels it is about.
+    tunnel: Option<Arc<str>>,
     event: Event,
 }
 
@@ -99,6 +103,16 @@ struct Entry {
 pub struct Reporter {
     queue: Arc<Queue>,
     requests: bool,
+    tunnel: Option<Arc<str>>,
+}
+
+/// Which of the two streams shows colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Colors {
+    /// The URL's.
+    pub out: bool,
+    /// That of the lines for people.
+    pub err: bool,
 }
 
 #[derive(Default)]
@@ -133,7 +147,7 @@ enum Style {
     Json { quiet: bool },
 }
 
-/// Where text goes: lines to stdout, trouble to stderr.
+/// Where text goes: what programs read to stdout, what people read to stderr.
 #[derive(Default)]
 struct Page {
     out: String,
@@ -146,33 +160,38 @@ impl Reporter {
     /// # Errors
     /// The system has no thread to give.
     pub fn start(output: Output, qr: bool) -> io::Result<Self> {
-        let color = match output.color {
-            ColorChoice::Auto => io::stdout().is_terminal(),
-            ColorChoice::Always => true,
-            ColorChoice::Never => false,
+        let colors = match output.color {
+            ColorChoice::Auto => Colors { out: io::stdout().is_terminal(), err: io::stderr().is_terminal() },
+            ColorChoice::Always => Colors { out: true, err: true },
+            ColorChoice::Never => Colors::default(),
         };
-        Self::write_to(output, color, qr, io::stdout(), io::stderr())
+        Self::write_to(output, colors, qr, io::stdout(), io::stderr())
     }
 
-    /// The same for any two streams; `color` and `qr` say what the first of them can show.
+    /// The same for any two streams.
     ///
     /// # Errors
     /// The system has no thread to give.
     pub fn write_to(
         output: Output,
-        color: bool,
+        colors: Colors,
         qr: bool,
         out: impl Write + Send + 'static,
         err: impl Write + Send + 'static,
     ) -> io::Result<Self> {
         let style = match output.json {
             true => Style::Json { quiet: output.quiet },
-            false => Style::Human(Human::new(output, color, qr)),
+            false => Style::Human(Human::new(output, colors, qr)),
         };
         let queue = Arc::new(Queue::default());
         let mut writer = Writer { queue: Arc::clone(&queue), style, out: Some(out), err: Some(err) };
         std::thread::Builder::new().name("report".to_owned()).spawn(move || writer.run())?;
-        Ok(Self { queue, requests: !output.quiet })
+        Ok(Self { queue, requests: !output.quiet, tunnel: None })
+    }
+
+    /// The same way for the events of one of several tunnels, which then say whose they are.
+    pub fn labelled(&self, label: &str) -> Self {
+        Self { tunnel: Some(label.into()), ..self.clone() }
     }
 
     /// Hands an event over and returns at once.
@@ -190,7 +209,7 @@ impl Reporter {
             return;
         }
         state.requests += usize::from(is_request);
-        state.entries.push_back(Entry { at: SystemTime::now(), event });
+        state.entries.push_back(Entry { at: SystemTime::now(), tunnel: self.tunnel.clone(), event });
         drop(state);
         self.queue.filled.notify_one();
     }
@@ -230,13 +249,13 @@ impl<O: Write, E: Write> Writer<O, E> {
         while let Some((entries, dropped)) = self.take() {
             let mut page = Page::default();
             for entry in &entries {
-                let is_request = matches!(entry.event, Event::Request { .. });
-                // Request lines are written by the batch; trouble keeps its place among them, though it is on stderr.
-                if !is_request {
+                let is_online = matches!(entry.event, Event::Online { .. });
+                // Lines are written by the batch; on a terminal a URL on stdout keeps its place among those on stderr.
+                if is_online {
                     self.write(&mut page);
                 }
                 self.style.render(entry, &mut page);
-                if !is_request {
+                if is_online {
                     self.write(&mut page);
                 }
             }
@@ -288,7 +307,7 @@ impl Style {
 
     fn render_dropped(&mut self, requests: u64, page: &mut Page) {
         match self {
-            Self::Human(_) => human::render_dropped(requests, page),
+            Self::Human(human) => human.render_dropped(requests, SystemTime::now(), page),
             Self::Json { .. } => json::render_dropped(requests, SystemTime::now(), page),
         }
     }

@@ -7,6 +7,7 @@ use std::time::UNIX_EPOCH;
 const PLAIN: Output = Output { json: false, quiet: false, verbose: false, color: ColorChoice::Never };
 const JSON: Output = Output { json: true, ..PLAIN };
 const QUIET: Output = Output { quiet: true, ..PLAIN };
+const GREY: Colors = Colors { out: false, err: false };
 
 fn online() -> Event {
     Event::Online {
@@ -51,54 +52,107 @@ fn summary() -> Event {
     Event::Summary { exchanges: 12, failed: 1, bytes_in: 10, bytes_out: 2048, elapsed }
 }
 
-/// What all of these events look like at 12:34:56.
-fn rendered(output: Output, color: bool, qr: bool, events: &[Event]) -> (String, String) {
+/// What all of these events look like at 12:34:56, on stdout and on stderr.
+fn rendered(output: Output, colors: Colors, qr: bool, events: &[Event]) -> (String, String) {
+    let events: Vec<_> = events.iter().map(|event| (None, event.clone())).collect();
+    rendered_of(output, colors, qr, &events)
+}
+
+/// The same for events of several tunnels.
+fn rendered_of(output: Output, colors: Colors, qr: bool, events: &[(Option<&str>, Event)]) -> (String, String) {
     let mut style = match output.json {
         true => Style::Json { quiet: output.quiet },
-        false => Style::Human(Human::new(output, color, qr)),
+        false => Style::Human(Human::new(output, colors, qr)),
     };
     let mut page = Page::default();
-    for event in events {
+    for (tunnel, event) in events {
         let at = UNIX_EPOCH + Duration::from_millis(45_296_789);
-        style.render(&Entry { at, event: event.clone() }, &mut page);
+        style.render(&Entry { at, tunnel: tunnel.map(Arc::from), event: event.clone() }, &mut page);
     }
     (page.out, page.err)
 }
 
 #[test]
-fn people_read_one_line_a_request_and_trouble_on_stderr() {
+fn people_read_one_line_a_request_on_stderr_and_programs_the_url_on_stdout() {
     let events =
         [online(), request("/x?y"), failed_websocket(), offline(), online(), Event::Notice("hm".into()), summary()];
-    let (out, err) = rendered(PLAIN, false, false, &events);
-    let expected = "\
-http://brave-otter.localhost:8081
-  leads to localhost:8000
+    let (out, err) = rendered(PLAIN, GREY, false, &events);
+    let expected = "  leads to localhost:8000
   on your network: http://192.0.2.5:8081
   inspector: http://127.0.0.1:4040
   port 8080 is another program's, so this is the next free one
 12:34:56Z GET /x?y 200 1.5 KiB 4.2 ms
 12:34:56Z GET /ws 502 1.5 KiB 4.2 ms websocket service-unreachable cut short
+12:34:56Z offline: no answer\\u{1b}[2J; trying again in 1.5 s
 12:34:56Z online again: http://brave-otter.localhost:8081
+12:34:56Z hm
 12:34:56Z 12 requests (1 failed), 10 B in, 2.0 KiB out, 2 min 3 s
 ";
-    assert_eq!(out, expected);
-    assert_eq!(err, "12:34:56Z offline: no answer\\u{1b}[2J; trying again in 1.5 s\n12:34:56Z hm\n");
+    assert_eq!(err, expected);
+    assert_eq!(out, "http://brave-otter.localhost:8081\n");
+}
+
+#[test]
+fn lines_of_several_tunnels_say_whose_they_are_in_a_column() {
+    let (web, docs) = (Some("web"), Some("docs"));
+    let events = [
+        (web, online()),
+        (docs, online()),
+        (web, request("/x")),
+        (docs, offline()),
+        (docs, online()),
+        (None, summary()),
+    ];
+    let (out, err) = rendered_of(PLAIN, GREY, false, &events);
+    assert_eq!(out, "http://brave-otter.localhost:8081\n".repeat(2));
+    for line in [
+        "  web leads to localhost:8000\n",
+        "  docs leads to localhost:8000\n",
+        "12:34:56Z web  GET /x 200 1.5 KiB 4.2 ms\n",
+        "12:34:56Z docs offline: no answer",
+        "12:34:56Z docs online again: http://brave-otter.localhost:8081\n",
+        "12:34:56Z 12 requests (1 failed)",
+    ] {
+        assert!(err.contains(line), "{line:?} is not in {err}");
+    }
+    let (out, _) = rendered_of(JSON, GREY, false, &events);
+    let whose: Vec<Value> = out.lines().map(|line| object(line)["tunnel"].clone()).collect();
+    assert_eq!(whose, ["web".into(), "docs".into(), "web".into(), "docs".into(), "docs".into(), Value::Null]);
+}
+
+#[test]
+fn a_labelled_reporter_shares_the_queue_and_marks_its_own_events() {
+    let (mut reader, out) = io::pipe().expect("a pipe");
+    let reporter = Reporter::write_to(JSON, GREY, false, out, io::sink()).expect("a thread");
+    let (web, docs) = (reporter.labelled("web"), reporter.labelled("docs"));
+    web.report(request("/1"));
+    docs.report(request("/2"));
+    reporter.report(request("/3"));
+    reporter.finish();
+    let mut said = String::new();
+    io::Read::read_to_string(&mut reader, &mut said).expect("the writer is gone");
+    let said: Vec<_> =
+        said.lines().map(|line| (object(line)["tunnel"].clone(), object(line)["path"].clone())).collect();
+    let expected = [("web".into(), "/1".into()), ("docs".into(), "/2".into()), (Value::Null, "/3".into())];
+    assert_eq!(said, expected);
+    web.report(request("/late"));
+    assert_eq!(web.queue.lock().entries.len(), 0);
 }
 
 #[test]
 fn verbose_lines_tell_where_a_visitor_came_from() {
     let verbose = Output { verbose: true, ..PLAIN };
-    let (out, _) = rendered(verbose, false, false, &[request("/")]);
-    assert!(out.ends_with("4.2 ms from 192.0.2.9\n"), "{out}");
+    let (_, err) = rendered(verbose, GREY, false, &[request("/")]);
+    assert!(err.ends_with("4.2 ms from 192.0.2.9\n"), "{err}");
 }
 
 #[test]
 fn quiet_leaves_the_url_and_trouble() {
     let events = [online(), request("/"), offline(), online(), Event::Notice("hm".into()), summary()];
-    let (out, err) = rendered(QUIET, false, false, &events);
+    let (out, err) = rendered(QUIET, GREY, false, &events);
     assert_eq!(out, "http://brave-otter.localhost:8081\n");
     assert!(err.contains("offline") && err.lines().count() == 1, "{err}");
-    let (out, err) = rendered(Output { json: true, ..QUIET }, false, false, &events);
+    let (out, err) = rendered(Output { json: true, ..QUIET }, GREY, false, &events);
     let kinds: Vec<Value> = out.lines().map(|line| object(line)["event"].clone()).collect();
     assert_eq!(kinds, ["online", "offline", "online"]);
     assert_eq!(err, "");
@@ -106,18 +160,22 @@ fn quiet_leaves_the_url_and_trouble() {
 
 #[test]
 fn a_visitor_cannot_write_to_the_terminal() {
-    let (out, _) =
-        rendered(PLAIN, false, false, &[request("/\u{9b}2J\u{202e}"), request(&format!("/{}", "a".repeat(5_000)))]);
-    assert!(out.contains("/\\u{9b}2J\\u{202e} 200"), "{out}");
-    assert!(out.lines().all(|line| line.chars().count() < limits::REPORT_PATH + 60), "{out}");
+    let events = [request("/\u{9b}2J\u{202e}"), request(&format!("/{}", "a".repeat(5_000)))];
+    let (_, err) = rendered(PLAIN, GREY, false, &events);
+    assert!(err.contains("/\\u{9b}2J\\u{202e} 200"), "{err}");
+    assert!(err.lines().all(|line| line.chars().count() < limits::REPORT_PATH + 60), "{err}");
 }
 
 #[test]
-fn colours_come_only_when_asked_for() {
-    let events = [online(), request("/"), failed_websocket(), summary()];
-    assert!(!rendered(PLAIN, false, true, &events).0.contains('\x1b'));
-    let (colored, _) = rendered(PLAIN, true, false, &events);
-    assert!(colored.contains("\x1b[32m200\x1b[0m") && colored.contains("\x1b[31m502\x1b[0m"), "{colored}");
+fn each_stream_has_colours_only_when_it_can_show_them() {
+    let events = [online(), request("/"), failed_websocket(), offline(), summary()];
+    for (out, err) in [(false, false), (true, false), (false, true), (true, true)] {
+        let (url, lines) = rendered(PLAIN, Colors { out, err }, true, &events);
+        assert_eq!((url.contains('\x1b'), lines.contains('\x1b')), (out, err), "{url}{lines}");
+    }
+    let (url, lines) = rendered(PLAIN, Colors { out: true, err: true }, false, &events);
+    assert_eq!(url, "\x1b[1mhttp://brave-otter.localhost:8081\x1b[0m\n");
+    assert!(lines.contains("\x1b[32m200\x1b[0m") && lines.contains("\x1b[31m502\x1b[0m"), "{lines}");
 }
 
 fn object(line: &str) -> Value {
@@ -127,7 +185,7 @@ fn object(line: &str) -> Value {
 #[test]
 fn programs_read_one_object_a_line_on_stdout() {
     let events = [online(), request("/x?y"), failed_websocket(), offline(), Event::Notice("a\nb".into()), summary()];
-    let (out, err) = rendered(JSON, true, false, &events);
+    let (out, err) = rendered(JSON, Colors { out: true, err: true }, false, &events);
     assert_eq!(err, "");
     let time = r#""time":"1970-01-01T12:34:56.789Z""#;
     let expected = [
@@ -153,9 +211,11 @@ fn programs_read_one_object_a_line_on_stdout() {
 #[test]
 fn the_qr_code_is_the_url_that_a_phone_can_reach() {
     for color in [false, true] {
-        let (out, _) = rendered(QUIET, color, true, &[online()]);
+        // The picture is for people; what the other stream can show does not matter.
+        let (out, err) = rendered(QUIET, Colors { out: !color, err: color }, true, &[online()]);
+        assert_eq!(out.lines().count(), 1);
         let code = qrcode::QrCode::new("http://192.0.2.5:8081").expect("short enough");
-        let rows: Vec<Vec<char>> = out.lines().skip(1).map(|row| blocks(row).collect()).collect();
+        let rows: Vec<Vec<char>> = err.lines().map(|row| blocks(row).collect()).collect();
         let width = code.width() + 8;
         assert_eq!(rows.len(), width.div_ceil(2));
         for y in 0..code.width() {
@@ -200,7 +260,7 @@ impl Write for Gated {
 fn output_that_nobody_takes_holds_up_nobody_and_what_is_missing_is_counted() {
     let (reader, written) = io::pipe().expect("a pipe");
     let (pass, passes) = mpsc::channel();
-    let reporter = Reporter::write_to(JSON, false, false, Gated { passes, written }, io::sink()).expect("a thread");
+    let reporter = Reporter::write_to(JSON, GREY, false, Gated { passes, written }, io::sink()).expect("a thread");
     let more = 500;
     let before = Instant::now();
     for _ in 0..limits::REPORT_LINES * 2 + more {
@@ -225,8 +285,8 @@ fn a_broken_pipe_ends_the_output_and_nothing_else() {
     let (reader, broken) = io::pipe().expect("a pipe");
     drop(reader);
     let (mut stderr, err) = io::pipe().expect("a pipe");
-    let reporter = Reporter::write_to(PLAIN, false, false, broken, err).expect("a thread");
-    reporter.report(request("/"));
+    let reporter = Reporter::write_to(PLAIN, GREY, false, broken, err).expect("a thread");
+    reporter.report(online());
     reporter.report(offline());
     reporter.finish();
     let mut said = String::new();
@@ -238,7 +298,7 @@ fn a_broken_pipe_ends_the_output_and_nothing_else() {
 fn finishing_does_not_wait_for_ever_and_later_events_are_lost() {
     let (_reader, written) = io::pipe().expect("a pipe");
     let (_pass, passes) = mpsc::channel();
-    let reporter = Reporter::write_to(PLAIN, false, false, Gated { passes, written }, io::sink()).expect("a thread");
+    let reporter = Reporter::write_to(PLAIN, GREY, false, io::sink(), Gated { passes, written }).expect("a thread");
     reporter.report(request("/"));
     let other = reporter.clone();
     let before = Instant::now();

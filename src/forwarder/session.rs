@@ -390,6 +390,7 @@ impl Session {
             ToForwarder::Flow(id, flow) => {
                 exchange::deliver(&self.workshop, &self.open, self.welcome.window, id, flow)?
             }
+            ToForwarder::Timing(id, timing) => self.open.timed(id, timing),
         }
         Ok(None)
     }

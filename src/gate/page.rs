@@ -77,12 +77,15 @@ fn demand(code: Code, extra: &Extra) -> Option<(HeaderName, HeaderValue)> {
             Some((header::RETRY_AFTER, HeaderValue::from(u64::try_from(wait).unwrap_or(u64::MAX))))
         }
         Code::Unauthorized => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))),
+        Code::SignatureInvalid => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(SIGNATURE))),
         _ => None,
     }
 }
 
 const PROBLEM: &str = "application/problem+json";
 const CHALLENGE: &str = r#"Basic realm="tunnel", charset="UTF-8""#;
+/// Every 401 names a scheme (RFC 9110 §15.5.2); a browser asks its user for nothing on this one.
+const SIGNATURE: &str = r#"Signature realm="tunnel""#;
 /// Nothing may load or run but the one style below, which is named by its hash.
 const POLICY: &str = "default-src 'none'; style-src 'sha256-I2FLqjErE4wsB/nc2FU0hCmWYDozQnLpo/4nWmWSe2M='; base-uri 'none'; form-action 'none'";
 /// System colours follow the visitor's light or dark setting.
@@ -202,6 +205,11 @@ impl Advice {
             Code::Unauthorized => {
                 (Hop::Forwarder, "A password is needed", "Ask the tunnel's owner for the user name and the password.")
             }
+            Code::SignatureInvalid => (
+                Hop::Forwarder,
+                "The request is not signed as it should be",
+                "Sign it with the secret that the tunnel's owner knows, and send it within five minutes of signing.",
+            ),
             Code::Forbidden => {
                 (Hop::Forwarder, "Your address is not admitted", "Ask the tunnel's owner to admit your address.")
             }

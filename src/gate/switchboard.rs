@@ -6,7 +6,7 @@
 use crate::fault::Fault;
 use crate::head::{RequestHead, ResponseHead};
 use crate::id::{OwnerSecret, TunnelName};
-use crate::wire::{Chunk, Flow, ToGate};
+use crate::wire::{Chunk, Flow, Timing, ToGate};
 use aws_lc_rs::digest;
 use std::fmt;
 
@@ -134,6 +134,9 @@ pub trait Inbox: Send + 'static {
 
     /// Notes that the visitor has read `bytes` of the body, which may grant the forwarder more.
     fn read(&mut self, bytes: usize);
+
+    /// Tells the forwarder what the exchange took so far, where that costs nothing.
+    fn timed(&mut self, timing: Timing);
 
     /// Notes that the exchange is over: dropping the inbox cancels nothing any more.
     fn finish(&mut self);

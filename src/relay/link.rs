@@ -7,7 +7,7 @@ use crate::gate::switchboard::{Arrival, Ended, Inbox, Outbox, Switchboard as _};
 use crate::id::{ExchangeId, TunnelName};
 use crate::limits;
 use crate::link::{self, Goodbye, Growth, Lane, Mailbox, Queue, Received, Sender, Source, locked};
-use crate::wire::{Encoding, Flow, ToForwarder, ToGate, Welcome};
+use crate::wire::{Encoding, Flow, Timing, ToForwarder, ToGate, Welcome};
 use futures_util::StreamExt as _;
 use futures_util::stream::{SplitSink, SplitStream};
 use hyper::upgrade::Upgraded;
@@ -143,6 +143,10 @@ impl Inbox for LinkInbox {
         if let Some(grant) = self.exchange.lane.consume(bytes) {
             self.link.sender.control(ToForwarder::Flow(self.id, Flow::Credit(grant)));
         }
+    }
+
+    fn timed(&mut self, timing: Timing) {
+        self.link.sender.control(ToForwarder::Timing(self.id, timing));
     }
 
     fn finish(&mut self) {

@@ -30,7 +30,7 @@ const WEBSOCKET: u8 = 1;
 
 pub(super) fn encode_to_forwarder(message: &ToForwarder) -> Bytes {
     match message {
-        ToForwarder::Welcome(_) | ToForwarder::Bye(_) => as_text(&text::Frame::from(message)),
+        ToForwarder::Welcome(_) | ToForwarder::Bye(_) | ToForwarder::Timing(..) => as_text(&text::Frame::from(message)),
         ToForwarder::Ping => Bytes::from_static(&[PING]),
         ToForwarder::Pong => Bytes::from_static(&[PONG]),
         ToForwarder::Open(id, head, body) => with_head(OPEN, *id, body, |out| put_request_head(out, head)),

@@ -2,7 +2,7 @@
 //!
 //! Bytes travel as `text` when they are UTF-8 and that is shorter, else as `data` in base64.
 
-use super::{Chunk, Flow, Hello, Piece, ToForwarder, ToGate, Welcome, WireError};
+use super::{Chunk, Flow, Hello, Piece, Timing, ToForwarder, ToGate, Welcome, WireError};
 use crate::fault::Code;
 use crate::head::{RequestHead, ResponseHead};
 use crate::id::ExchangeId;
@@ -52,6 +52,10 @@ pub(super) struct Frame<'a> {
     reason: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<u32>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     welcome: Option<Welcome>,
 }
@@ -106,6 +110,10 @@ impl Frame<'_> {
             "ping" => ToForwarder::Ping,
             "pong" => ToForwarder::Pong,
             "open" => ToForwarder::Open(self.id()?, self.request_head()?, self.chunk()?),
+            "timing" => {
+                let gate = self.gate.ok_or(WireError::Field("gate"))?;
+                ToForwarder::Timing(self.id()?, Timing { gate, link: self.link.ok_or(WireError::Field("link"))? })
+            }
             _ => return Ok(self.flow()?.map(|(id, flow)| ToForwarder::Flow(id, flow))),
         }))
     }
@@ -259,6 +267,9 @@ impl<'a> From<&'a ToForwarder> for Frame<'a> {
             .with_headers(&head.headers)
             .with_bytes(&body.bytes),
             ToForwarder::Flow(id, flow) => Frame::from((*id, flow)),
+            ToForwarder::Timing(id, timing) => {
+                Frame { gate: Some(timing.gate), link: Some(timing.link), ..Frame::of_exchange("timing", *id) }
+            }
         }
     }
 }

@@ -16,10 +16,11 @@ use tokio::time::timeout;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What the machine's owner has set for the world: neither a proxy nor another relay may come between a client and loopback.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "ALL_PROXY",
     "HTTPS_PROXY",
     "HTTP_PROXY",
+    "TUNNEL_CONFIG",
     "TUNNEL_ENDPOINT",
     "TUNNEL_NAME",
     "TUNNEL_TOKEN",
@@ -32,6 +33,8 @@ const SETTINGS: [&str; 9] = [
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).kill_on_drop(true);
+    // Where there is no file with settings.
+    command.env("XDG_CONFIG_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/no-settings"));
     for variable in SETTINGS {
         command.env_remove(variable);
     }

@@ -6,7 +6,7 @@ use super::{Answer, Conn, PATIENCE};
 use http_tunnel::forwarder::config::{ColorChoice, HostHeader, Output};
 use http_tunnel::forwarder::dial::Proxies;
 use http_tunnel::forwarder::exchange::Workshop;
-use http_tunnel::forwarder::report::Reporter;
+use http_tunnel::forwarder::report::{Colors, Reporter};
 use http_tunnel::forwarder::rules::Rules;
 use http_tunnel::forwarder::service::Service;
 use http_tunnel::forwarder::{self, Banner, Identity, Way};
@@ -41,6 +41,8 @@ pub struct Knobs {
     pub rules: Rules,
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     pub timeout: Duration,
+    /// The forwarder asks for each hop's time.
+    pub timing: bool,
     pub limits: OperatorLimits,
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// Host and port of the service, where it is not the test's.
@@ -74,6 +76,7 @@ impl Default for Knobs {
             rules: Rules::default(),
             headers: Vec::new(),
             timeout: limits::ANSWER,
+            timing: false,
             limits: OperatorLimits::default(),
             trusted_proxies: Vec::new(),
             service: None,
@@ -240,7 +243,7 @@ fn workshop(
     lines: mpsc::Sender<serde_json::Value>,
 ) -> Arc<Workshop> {
     let output = Output { json: true, quiet: false, verbose: false, color: ColorChoice::Never };
-    let reporter = Reporter::write_to(output, false, false, Lines { begun: Vec::new(), lines }, io::sink());
+    let reporter = Reporter::write_to(output, Colors::default(), false, Lines { begun: Vec::new(), lines }, io::sink());
     let reporter = reporter.expect("the system has threads");
     let found =
         runtime.block_on(Service::find(host, *port, std::mem::replace(&mut knobs.host_header, HostHeader::Rewrite)));
@@ -248,7 +251,7 @@ fn workshop(
     let drops = rules.removes_authorization();
     let headers = std::mem::take(&mut knobs.headers);
     let service = found.expect("loopback is known").with_headers(headers).without_authorization(drops);
-    Arc::new(Workshop::new(Arc::new(service), rules, knobs.timeout, reporter))
+    Arc::new(Workshop::new(Arc::new(service), rules, knobs.timeout, reporter).timed(knobs.timing))
 }
 
 fn relay(knobs: &Knobs, address: SocketAddr) -> Arc<Relay> {

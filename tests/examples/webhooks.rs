@@ -96,9 +96,9 @@ async fn the_readmes_events_are_taken_and_a_stale_one_only_when_it_is_signed_afr
     let taken = run(&mut readme.command("github push")?).await?;
     assert!(taken.starts_with(b"200 took push"), "{taken:?}");
     let refused = ends_with(1, &mut readme.command("guessed")?).await?;
-    assert!(refused.starts_with("401 ") && refused.contains("unauthorized"), "{refused}");
+    assert!(refused.starts_with("401 ") && refused.contains("signature-invalid"), "{refused}");
     let shown = forwarder.exchange(2).await?;
-    assert_eq!((&shown["fault"], &shown["timing"]["service_ms"]), (&json!("unauthorized"), &Value::Null));
+    assert_eq!((&shown["fault"], &shown["timing"]["service_ms"]), (&json!("signature-invalid"), &Value::Null));
     receiver.line(|line| line.starts_with("stripe 400").then_some(())).await?;
     readme.end();
     Ok(())

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 async fn list(stage: &Stage, query: &str) -> Result<Vec<String>> {
@@ -312,6 +312,33 @@ async fn a_fault_is_shown_with_its_reason() -> Result<()> {
 }
 
 /// What the server says is what docs/openapi.json says, for every path in it; a validator that is not ours decides.
+#[tokio::test]
+async fn gate_and_link_are_timed_with_the_flag_and_unknown_without() -> Result<()> {
+    let stage = Stage::start(&["--timing"]).await?;
+    let answer = stage.get("/timed").await?;
+    let told = answer.headers.get("server-timing").and_then(|value| value.to_str().ok()).context("it is told")?;
+    assert!(told.starts_with("gate;dur=") && told.contains(", service;dur="), "{told}");
+    // The gate tells the forwarder after the visitor, so it may come later than the exchange's end.
+    let timing = timeout(PATIENCE, async {
+        loop {
+            let timing = stage.exchange("/timed").await?["timing"].clone();
+            if !timing["gate_ms"].is_null() {
+                return anyhow::Ok(timing);
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let timing = timing.await??;
+    for hop in ["gate_ms", "link_ms", "wait_ms", "service_ms", "receive_ms"] {
+        assert!(timing[hop].as_f64().is_some_and(|took| took >= 0.0), "{hop}: {timing}");
+    }
+    let stage = Stage::start(&[]).await?;
+    assert!(!stage.get("/plain").await?.headers.contains_key("server-timing"));
+    let timing = &stage.exchange("/plain").await?["timing"];
+    assert!(timing["gate_ms"].is_null() && timing["link_ms"].is_null() && timing["service_ms"].is_number(), "{timing}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_documented_api_is_the_api() -> Result<()> {
     let stage = Stage::start(&["--webhook-secret", "github:hush"]).await?;

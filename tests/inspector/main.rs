@@ -19,4 +19,5 @@ mod files;
 mod foreign;
 mod page;
 mod stage;
+mod tunnels;
 mod webhooks;

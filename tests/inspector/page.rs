@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 /// A browser on the inspector's page, which says that it is live.
-async fn open(stage: &Stage) -> Result<Browser> {
+pub(crate) async fn open(stage: &Stage) -> Result<Browser> {
     let browser = Browser::open("about:blank").await?;
     let desk = json!({ "width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": false });
     browser.emulate("Emulation.setDeviceMetricsOverride", &desk).await?;
@@ -63,7 +63,8 @@ async fn click(browser: &Browser, selector: &str, name: &str) -> Result<()> {
     browser.until(script, &[json!(selector), json!(name)]).await
 }
 
-const PATHS: &str = "return [...document.querySelectorAll('#rows tr .path')].map((path) => path.title).join(' ')";
+pub(crate) const PATHS: &str =
+    "return [...document.querySelectorAll('#rows tr .path')].map((path) => path.title).join(' ')";
 
 #[tokio::test]
 async fn the_list_follows_and_filters() -> Result<()> {

@@ -65,9 +65,25 @@ impl Stage {
     async fn with(words: &[&str]) -> Result<Self> {
         let counter = Arc::new(AtomicU64::new(0));
         let service = Service::start(move |request| answer(request, counter.clone())).await?;
+        let target = service.address.to_string();
+        Self::of(service, &[&[target.as_str()], words].concat()).await
+    }
+
+    /// Tunnels of these names in one process, which lead to the same service.
+    pub(crate) async fn of_tunnels(names: &[&str]) -> Result<Self> {
+        let counter = Arc::new(AtomicU64::new(0));
+        let service = Service::start(move |request| answer(request, counter.clone())).await?;
+        let file = tempfile::NamedTempFile::new()?;
+        let table = |name| format!("[tunnels.{name}]\ntarget = \"{}\"\n", service.address);
+        std::fs::write(file.path(), names.iter().map(table).collect::<String>())?;
+        let path = file.path().to_str().context("a path that is text")?;
+        Self::of(service, &["start", "--config", path, "--inspect", "127.0.0.1:0"]).await
+    }
+
+    async fn of(service: Service, words: &[&str]) -> Result<Self> {
         let mut start = command(env!("CARGO_BIN_EXE_forwarder"));
-        start.args([&service.address.to_string(), "--listen", "127.0.0.1:0", "--json"]);
-        let mut forwarder = Process::start("forwarder", start.args(words))?;
+        start.args(words).args(["--listen", "127.0.0.1:0", "--json"]);
+        let mut forwarder = Process::start("forwarder", &mut start)?;
         let online = forwarder.line(online).await?;
         let inspector = online["inspector"].as_str().unwrap_or_default().to_owned();
         let (_, port) = online["url"].as_str().and_then(|url| url.rsplit_once(':')).context("a URL with a port")?;

@@ -56,10 +56,14 @@ async fn a_request_that_its_sender_signed_passes_and_no_other() -> Result<()> {
         let unsigned = stage.visit("POST", "/unsigned", &[], BODY).await?;
         for answer in [&tampered, &unsigned] {
             assert_eq!(answer.status, 401, "{scheme}");
-            assert_eq!(answer.headers["x-tunnel-error"], "unauthorized", "{scheme}");
+            assert_eq!(answer.headers["x-tunnel-error"], "signature-invalid", "{scheme}");
+            assert!(
+                !answer.headers["www-authenticate"].as_bytes().starts_with(b"Basic"),
+                "nobody is asked for a password"
+            );
         }
         let shown = stage.exchange("/tampered").await?;
-        assert_eq!((&shown["fault"], &shown["status"]), (&json!("unauthorized"), &json!(401)));
+        assert_eq!((&shown["fault"], &shown["status"]), (&json!("signature-invalid"), &json!(401)));
         assert!(shown["fault_detail"].as_str().is_some_and(|why| why.contains(scheme)), "{shown}");
         assert_eq!(shown["timing"]["service_ms"], Value::Null, "the service was not asked");
     }

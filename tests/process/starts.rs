@@ -3,7 +3,8 @@
 use crate::support::http;
 use crate::support::process::{Process, forwarder, relay, start_relay};
 use crate::support::service::Service;
-use crate::support::within;
+use crate::support::{eventually, within};
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::Command;
 
@@ -21,21 +22,49 @@ fn place(url: &str) -> (String, SocketAddr) {
 }
 
 #[tokio::test]
-async fn the_first_line_is_a_url_that_works() {
+async fn stdout_is_a_url_that_works_and_nothing_else() {
     let service = Service::start();
     let mut forwarder = Process::start(forwarder().args([&service.port(), "--listen", "127.0.0.1:0"]));
     forwarder.says("leads to").await;
     let out = forwarder.out();
-    let (host, address) = place(out.lines().next().expect("a line"));
+    let (host, address) = place(&out);
     assert!(host.contains(".localhost:"), "{host}");
     assert_eq!(http::get(address, &host, "/echo/hello").await.text(), "hello");
     forwarder.says("GET /echo/hello 200").await;
     // One tunnel answers any other host, as phones on the network need it.
     assert_eq!(http::get(address, &address.to_string(), "/echo/hello").await.text(), "hello");
-    assert!(!out.contains('\x1b'), "no colours into a pipe: {out:?}");
     forwarder.signal("INT");
     assert_eq!(forwarder.ended().await.code(), Some(0));
-    assert!(forwarder.out().contains("2 requests (0 failed)"), "{}", forwarder.out());
+    let err = forwarder.err();
+    assert!(err.contains("2 requests (0 failed)"), "{err}");
+    assert!(!out.contains('\x1b') && !err.contains('\x1b'), "no colours into a pipe: {out:?} {err:?}");
+    assert_eq!(forwarder.out(), out);
+}
+
+#[tokio::test]
+async fn whoever_takes_the_url_from_a_pipe_may_close_it() {
+    let service = Service::start();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let words = [&service.port(), "--listen", "127.0.0.1:0", "--quiet"];
+    let mut forwarder = Process::start_into(forwarder().args(words), writer);
+    let mut url = String::new();
+    BufReader::new(reader).read_line(&mut url).expect("it is text");
+    let (host, address) = place(url.trim_end());
+    for _ in 0..3 {
+        assert_eq!(http::get(address, &host, "/echo/hello").await.text(), "hello");
+    }
+    assert!(forwarder.is_running() && forwarder.err().is_empty(), "{}", forwarder.err());
+    forwarder.signal("INT");
+    assert_eq!(forwarder.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_the_relay_says_to_people_is_on_stderr() {
+    let mut relay = Process::start(relay().args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]));
+    relay.says("/metrics and /healthz are on 127.0.0.1").await;
+    relay.signal("TERM");
+    assert_eq!(relay.ended().await.code(), Some(0));
+    assert!(relay.out().is_empty() && relay.err().contains("tunnels are at http://127.0.0.1"), "{}", relay.err());
 }
 
 #[tokio::test]
@@ -203,9 +232,9 @@ async fn the_admin_address_tells_health_and_metrics_and_visitors_are_not_told() 
     }
     // It drains: the service is slow, the relay waits for it and says that it does.
     let slow = tokio::spawn(async move { http::get(public, "shop.tunnel.test", "/slow/1500/finished").await });
-    crate::support::eventually("the call is under way", || async { (service.calls() == 2).then_some(()) }).await;
+    eventually("the call is under way", || async { (service.calls() == 2).then_some(()) }).await;
     relay.signal("TERM");
-    crate::support::eventually("it says that it drains", || async {
+    eventually("it says that it drains", || async {
         (http::try_get(admin, "admin", "/healthz").await.status == 503).then_some(())
     })
     .await;

@@ -16,15 +16,16 @@ pub fn relay() -> Command {
     program(env!("CARGO_BIN_EXE_relay"))
 }
 
-/// A program in an environment that says nothing of tunnels and proxies.
+/// A program in an environment that says nothing of tunnels and proxies, and without a home directory that could.
 fn program(path: &str) -> Command {
     let mut command = Command::new(path);
-    for name in ["ENDPOINT", "TOKEN", "NAME"] {
+    for name in ["ENDPOINT", "TOKEN", "NAME", "CONFIG"] {
         command.env_remove(format!("TUNNEL_{name}"));
     }
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "RUST_LOG", "NO_COLOR"] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
+    command.env_remove("HOME").env_remove("XDG_CONFIG_HOME");
     command
 }
 
@@ -39,13 +40,16 @@ pub struct Process {
 
 impl Process {
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let out = collect(child.stdout.take().expect("it is piped"));
+        Self::start_into(command, Stdio::piped())
+    }
+
+    /// Starts it with this stdout, of which [`Process::out`] knows nothing unless it is piped anew.
+    pub fn start_into(command: &mut Command, out: impl Into<Stdio>) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(out).stderr(Stdio::piped()).spawn().expect("the program starts");
+        // Else this process would keep the test's own stdout open.
+        command.stdout(Stdio::null());
+        let out = child.stdout.take().map(collect).unwrap_or_default();
         let err = collect(child.stderr.take().expect("it is piped"));
         Self { child, out, err, seen: 0 }
     }

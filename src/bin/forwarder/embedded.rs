@@ -33,8 +33,9 @@ pub(super) struct Embedded {
     pub(super) port_taken: Option<u16>,
 }
 
-/// Starts the relay on `listen`, or on the next free port when the user did not choose.
-pub(super) async fn start(listen: SocketAddr, chosen: bool) -> anyhow::Result<Embedded> {
+/// Starts the relay on `listen`, or on the next free port when the user did not choose. A `sole` tunnel answers any host;
+/// of several only the host says which is meant.
+pub(super) async fn start(listen: SocketAddr, chosen: bool, sole: bool) -> anyhow::Result<Embedded> {
     let listener = bind(listen, chosen).await?;
     let address = listener.local_addr()?;
     let public_url = format!("http://{{tunnel}}.localhost:{}", address.port()).parse()?;
@@ -44,12 +45,13 @@ pub(super) async fn start(listen: SocketAddr, chosen: bool) -> anyhow::Result<Em
     let settings =
         Settings { public_url, head_bytes: limits::HEAD, body_bytes: None, opening_bytes: limits::TEXT_MESSAGE };
     let (bounds, silence) = (OperatorLimits::default(), limits::LINK_SILENCE);
-    let options = Options { sole: true, trusted_proxies: Vec::new(), limits: bounds, silence };
+    let options = Options { sole, trusted_proxies: Vec::new(), limits: bounds, silence };
     let relay = Relay::new(settings, access, options, Metrics::new());
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(relay::serve(relay.clone(), listener, None, shutdown.clone()));
     let port_taken = (!chosen && address.port() != listen.port()).then(|| listen.port());
-    Ok(Embedded { relay, task, shutdown, token, lan: lan(address), port_taken })
+    let lan = if sole { lan(address) } else { Vec::new() };
+    Ok(Embedded { relay, task, shutdown, token, lan, port_taken })
 }
 
 async fn bind(listen: SocketAddr, chosen: bool) -> anyhow::Result<TcpListener> {

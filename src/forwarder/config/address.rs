@@ -1,29 +1,49 @@
 //! Text that names a place becomes a type, or one line that says how to write it.
 
 use super::Service;
+use super::value::{Origin, Value};
 use http::Uri;
 use http::uri::Authority;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where the embedded relay listens unless told.
 pub(super) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
-/// Reads `TARGET`. A name made of digits is a port; a directory of that name is written `./8000`.
-pub(super) fn service(text: &str) -> Result<Service, String> {
+/// What an endpoint is called that is the public end inside this program.
+pub(super) const EMBEDDED: &str = "embedded";
+
+/// Reads a target, wherever it stands.
+pub(super) fn target(value: &Value) -> Result<Service, String> {
+    let origin = value.source.origin();
+    service(&value.text, origin.map(|origin| &**origin)).map_err(|why| match origin {
+        Some(_) => format!("{}: {why}", value.source),
+        None => why,
+    })
+}
+
+/// Reads `TARGET`, in a file if there is an `origin`. A name made of digits is a port; a directory of that name is
+/// written `./8000`.
+pub(super) fn service(text: &str, origin: Option<&Origin>) -> Result<Service, String> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(Service::Address { host: "localhost".to_owned(), port: port(text)? });
     }
     if let Some((scheme, rest)) = text.split_once("://") {
         return url(text, scheme, rest);
     }
-    if !Path::new(text).exists() && text.rsplit_once(':').is_some_and(|(host, _)| !host.contains('/')) {
+    if text.is_empty() {
+        return Err(nothing(text));
+    }
+    let path = origin.map_or_else(|| PathBuf::from(text), |origin| origin.path(text));
+    if !path.exists() && text.rsplit_once(':').is_some_and(|(host, _)| !host.contains('/')) {
         let (host, port) = host_and_port(text).map_err(|why| format!("{text:?} is no host:port: {why}"))?;
         let port = port.ok_or_else(|| format!("{text:?} has no port; write host:port"))?;
         return Ok(Service::Address { host, port });
     }
-    directory(text)
+    let path = directory(text, &path)?;
+    origin.map_or(Ok(()), |origin| origin.admits(text, &path))?;
+    Ok(Service::Directory(path))
 }
 
 fn url(text: &str, scheme: &str, rest: &str) -> Result<Service, String> {
@@ -40,28 +60,34 @@ fn url(text: &str, scheme: &str, rest: &str) -> Result<Service, String> {
     Ok(Service::Address { host, port: port.unwrap_or(80) })
 }
 
-fn directory(text: &str) -> Result<Service, String> {
-    let path = std::fs::canonicalize(text).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => format!(
-            "{text:?} is neither a port, host:port, an http:// URL nor a directory that exists; for example: forwarder 8000"
-        ),
+fn nothing(text: &str) -> String {
+    format!(
+        "{text:?} is neither a port, host:port, an http:// URL nor a directory that exists; for example: forwarder 8000"
+    )
+}
+
+/// The absolute path of the readable directory at `path`, which `text` names.
+fn directory(text: &str, path: &Path) -> Result<PathBuf, String> {
+    let path = path.canonicalize().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => nothing(text),
         _ => format!("cannot read the directory {text:?}: {error}"),
     })?;
     if !path.is_dir() {
         return Err(format!("{text:?} is a file; give the directory that it is in"));
     }
     std::fs::read_dir(&path).map_err(|error| format!("cannot read the directory {text:?}: {error}"))?;
-    Ok(Service::Directory(path))
+    Ok(path)
 }
 
-/// Reads an endpoint's URL; `source` is the flag or variable that held it. `http` and `https` mean `ws` and `wss`.
-pub(super) fn endpoint(text: &str, source: &str) -> Result<Uri, String> {
+/// Reads an endpoint's URL. `http` and `https` mean `ws` and `wss`.
+pub(super) fn endpoint(Value { text, source }: &Value) -> Result<Uri, String> {
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err(format!("{source} has no scheme; write wss://HOST, or ws://HOST without TLS"));
+        return Err(format!("{source} has no scheme; write wss://HOST, ws://HOST without TLS, or {EMBEDDED}"));
     };
+    let token = source.sibling("token");
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     if authority.contains('@') {
-        return Err(format!("{source} holds a login, which URLs do not keep secret; use --token"));
+        return Err(format!("{source} holds a login, which URLs do not keep secret; use {token}"));
     }
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "ws" | "http" => "ws",
@@ -72,20 +98,20 @@ pub(super) fn endpoint(text: &str, source: &str) -> Result<Uri, String> {
     };
     host_and_port(authority).map_err(|why| format!("{source} {text:?} is no URL: {why}"))?;
     if rest.contains(['?', '#']) {
-        return Err(format!("{source} has a query or fragment, which no endpoint has; use --token for a token"));
+        return Err(format!("{source} has a query or fragment, which no endpoint has; use {token} for a token"));
     }
     format!("{scheme}://{rest}").parse().map_err(|error| format!("{source} {text:?} is no URL: {error}"))
 }
 
 /// Reads the address to listen on: `ADDR:PORT`, or a port alone, which is on loopback.
-pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn listen(Value { text, source }: &Value) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
     let on_loopback = text.strip_prefix("localhost:").unwrap_or(text);
     match on_loopback.parse() {
         Ok(port) => Ok(SocketAddr::new(DEFAULT_LISTEN.ip(), port)),
-        Err(_) => Err(format!("--listen {text:?} is no address; write 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080")),
+        Err(_) => Err(format!("{source} {text:?} is no address; write 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080")),
     }
 }
 

@@ -2,24 +2,25 @@
 //!
 //! Every value is taken as text: argh repeats a value that it cannot parse, and some of these are secrets.
 
+use super::value::{Layer, Source, Value};
 use crate::usage::Stop;
-use argh::FromArgs;
+use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs};
 
 /// Gives the web service on your machine a public URL.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(
     name = "forwarder",
     usage = "TARGET [flags]",
-    description = "Gives the web service on your machine a public URL.\n\nTARGET is the service: a port, host:port, an http:// URL, or a directory to serve.\nWithout --endpoint the public end runs inside this program.",
+    description = "Gives the web service on your machine a public URL.\n\nTARGET is the service: a port, host:port, an http:// URL, or a directory to serve.\nWithout --endpoint the public end runs inside this program.\n\nCommands in the place of TARGET, each with its own --help (a directory of such a name is written ./start):\n  start [NAME...]    starts tunnels of a config file\n  config check|path  looks at the config files\n  replay FILE.har    sends recorded requests to a service",
     example = "forwarder 8000\nforwarder ./site --listen 0.0.0.0:8080 --qr\nforwarder localhost:5173 --endpoint wss://tunnel.example.com --name web --token file:token.txt\nforwarder 3000 --basic-auth env:VISITOR_LOGIN --allow 203.0.113.0/24\nforwarder 3000 --verify stripe:env:STRIPE_SECRET\nforwarder replay FILE.har --against localhost:8000 --diff",
-    note = "Environment: TUNNEL_ENDPOINT, TUNNEL_TOKEN and TUNNEL_NAME stand for the flags of these names;\nHTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY for the way to the endpoint; NO_COLOR.\nSecrets (--token, --basic-auth, and behind the scheme in --webhook-secret and --verify) may be given as env:NAME or file:PATH."
+    note = "Environment: TUNNEL_ENDPOINT, TUNNEL_TOKEN, TUNNEL_NAME and TUNNEL_CONFIG stand for the flags of these names;\nHTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY for the way to the endpoint; NO_COLOR.\nSecrets (--token, --basic-auth, and behind the scheme in --webhook-secret and --verify) may be given as env:NAME or file:PATH.\nDefaults for flags are read from ~/.config/http-tunnel/config.toml."
 )]
 pub(super) struct Arguments {
     /// port, host:port, http://URL or directory
     #[argh(positional, arg_name = "TARGET")]
-    pub(super) target: Option<String>,
+    pub(super) targets: Vec<String>,
 
-    /// relay or serverless gate to join, ws:// or wss://
+    /// relay or serverless gate to join, ws:// or wss://; embedded is the public end inside this program, the default
     #[argh(option, arg_name = "URL")]
     pub(super) endpoint: Option<String>,
 
@@ -76,6 +77,10 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "SCHEME:SECRET")]
     pub(super) verify: Vec<String>,
 
+    /// tell visitors in Server-Timing what each hop took: gate, link, forwarder and service
+    #[argh(switch)]
+    pub(super) timing: bool,
+
     /// show the URL as a QR code
     #[argh(switch)]
     pub(super) qr: bool,
@@ -96,30 +101,14 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "WHEN")]
     pub(super) color: Option<String>,
 
+    /// config file, instead of the usual ones
+    #[argh(option, arg_name = "FILE")]
+    pub(super) config: Option<String>,
+
     /// print the version
     #[argh(switch)]
     pub(super) version: bool,
 }
-
-const WITH_VALUE: [&str; 15] = [
-    "--endpoint",
-    "--name",
-    "--token",
-    "--listen",
-    "--host-header",
-    "--basic-auth",
-    "--allow",
-    "--deny",
-    "--header",
-    "--timeout",
-    "--inspect",
-    "--inspect-memory",
-    "--webhook-secret",
-    "--verify",
-    "--color",
-];
-
-const SWITCHES: [&str; 6] = ["--qr", "--json", "--quiet", "--verbose", "--version", "--help"];
 
 impl Arguments {
     /// Reads the words behind the program's name.
@@ -128,11 +117,49 @@ impl Arguments {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         Self::from_args(&["forwarder"], &words).map_err(|exit| match exit.status {
             Ok(()) => Stop::Help(exit.output),
-            Err(()) if exit.output.starts_with("Unrecognized") => {
-                Stop::Usage("one TARGET is made public; a value with a space in it stands in quotes".to_owned())
-            }
             Err(()) => Stop::Usage(exit.output.split_whitespace().collect::<Vec<_>>().join(" ")),
         })
+    }
+
+    /// What the flags say.
+    pub(super) fn layer(&self) -> Layer {
+        let mut layer = Layer::default();
+        let texts = [
+            ("endpoint", &self.endpoint),
+            ("name", &self.name),
+            ("token", &self.token),
+            ("listen", &self.listen),
+            ("host-header", &self.host_header),
+            ("basic-auth", &self.basic_auth),
+            ("timeout", &self.timeout),
+            ("inspect", &self.inspect),
+            ("inspect-memory", &self.inspect_memory),
+            ("color", &self.color),
+        ];
+        for (key, text) in texts {
+            layer.add(key, text.as_deref(), Source::Flag(key));
+        }
+        let lists = [
+            ("allow", &self.allow),
+            ("deny", &self.deny),
+            ("header", &self.header),
+            ("webhook-secret", &self.webhook_secret),
+            ("verify", &self.verify),
+        ];
+        for (key, texts) in lists.into_iter().filter(|(_, texts)| !texts.is_empty()) {
+            layer.set(key, texts.iter().map(|text| Value::new(text, Source::Flag(key))).collect());
+        }
+        let switches = [
+            ("timing", self.timing),
+            ("qr", self.qr),
+            ("json", self.json),
+            ("quiet", self.quiet),
+            ("verbose", self.verbose),
+        ];
+        for (key, on) in switches {
+            layer.add(key, on.then_some("true"), Source::Flag(key));
+        }
+        layer
     }
 }
 
@@ -150,25 +177,40 @@ fn words(args: &[String]) -> Result<Vec<String>, Stop> {
             }
             "-h" => words.push("--help".to_owned()),
             "-V" => words.push("--version".to_owned()),
-            _ if WITH_VALUE.contains(&flag) => {
+            _ if takes_value(flag) == Some(true) => {
                 words.push(flag.to_owned());
                 words.extend(value.map(str::to_owned).or_else(|| args.next().cloned()));
             }
-            _ if SWITCHES.contains(&arg.as_str()) || !flag.starts_with('-') => words.push(arg.clone()),
-            _ if SWITCHES.contains(&flag) => return Err(Stop::Usage(format!("{flag} takes no value"))),
+            _ if takes_value(arg) == Some(false) || !flag.starts_with('-') => words.push(arg.clone()),
+            _ if takes_value(flag) == Some(false) => return Err(Stop::Usage(format!("{flag} takes no value"))),
             _ => return Err(Stop::Usage(unknown(flag))),
         }
     }
     Ok(words)
 }
 
+/// The flags as argh knows them.
+pub(super) fn flags() -> &'static [FlagInfo<'static>] {
+    Arguments::get_args_info().flags
+}
+
+/// Whether a word follows this flag; `None`: there is no such flag.
+fn takes_value(flag: &str) -> Option<bool> {
+    let known = flags().iter().find(|known| known.long == flag)?;
+    Some(matches!(known.kind, FlagInfoKind::Option { .. }))
+}
+
 fn unknown(flag: &str) -> String {
-    let known = WITH_VALUE.into_iter().chain(SWITCHES);
-    let nearest = known.map(|name| (distance(flag, name), name)).min();
-    match nearest {
-        Some((steps, name)) if steps <= 2 => format!("unknown flag {flag:?}, did you mean {name}?"),
-        _ => format!("unknown flag {flag:?}; see forwarder --help"),
+    match nearest(flag, flags().iter().map(|known| known.long)) {
+        Some(name) => format!("unknown flag {flag:?}, did you mean {name}?"),
+        None => format!("unknown flag {flag:?}; see forwarder --help"),
     }
+}
+
+/// The one of `known` that may have been meant.
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let nearest = known.into_iter().map(|name| (distance(word, name), name)).min()?;
+    Some(nearest).filter(|(steps, _)| *steps <= 2 && *steps < word.chars().count()).map(|(_, name)| name)
 }
 
 /// Letters to insert, remove or replace to get from one word to the other (Levenshtein).
@@ -197,7 +239,7 @@ mod tests {
         let listed = options.lines().map_while(|line| line.strip_prefix("  ").or(line.is_empty().then_some("")));
         let mut listed: Vec<&str> =
             listed.filter_map(|line| line.split([' ', ',']).next().filter(|word| word.starts_with("--"))).collect();
-        let mut known: Vec<&str> = WITH_VALUE.into_iter().chain(SWITCHES).collect();
+        let mut known: Vec<&str> = flags().iter().map(|flag| flag.long).collect();
         listed.sort_unstable();
         known.sort_unstable();
         assert_eq!(listed, known);

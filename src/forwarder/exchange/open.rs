@@ -7,7 +7,7 @@ use super::Exchange;
 use crate::id::ExchangeId;
 use crate::limits;
 use crate::link::{Growth, locked};
-use crate::wire::Flow;
+use crate::wire::{Flow, Timing};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +17,8 @@ pub struct Open {
     exchanges: Mutex<BTreeMap<ExchangeId, Arc<Exchange>>>,
     pub(super) growth: Growth,
     platform: Mutex<Platform>,
+    /// Exchanges of which the gate is to tell what they took, the latest last: they may be over by then.
+    awaited: Mutex<VecDeque<Arc<Exchange>>>,
 }
 
 /// What is remembered where messages come in any order.
@@ -62,6 +64,24 @@ impl Open {
         locked(&self.exchanges).remove(&exchange.id);
         if !exchange.flow_control {
             locked(&self.platform).end(exchange.id);
+        }
+    }
+
+    /// The gate is going to tell what `exchange` took.
+    pub(super) fn await_timing(&self, exchange: &Arc<Exchange>) {
+        let mut awaited = locked(&self.awaited);
+        if awaited.len() >= limits::TIMINGS_AWAITED {
+            awaited.pop_front();
+        }
+        awaited.push_back(exchange.clone());
+    }
+
+    /// The gate tells what an exchange took.
+    pub fn timed(&self, id: ExchangeId, timing: Timing) {
+        let mut awaited = locked(&self.awaited);
+        if let Some(exchange) = awaited.iter().position(|exchange| exchange.id == id).and_then(|at| awaited.remove(at))
+        {
+            exchange.recording.timed(timing);
         }
     }
 

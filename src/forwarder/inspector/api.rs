@@ -1,16 +1,13 @@
 //! The same data for scripts as for the page. Every answer but a body's bytes is JSON, an error `{"error": …}`.
 
-use super::Settings;
-use super::capture::Recorder;
-use super::changes::Changes;
+use super::Tunnel;
+use super::desk::Desk;
 use super::filter::{Filter, pairs};
 use super::record::{Body, Lines, Record};
 use super::signature::{Key, Scheme};
-use super::store::Store;
 use super::unpack::{Unpacked, Unpacker};
 use super::view::{Detail, MessageView, Summary};
 use super::{curl, har, replay};
-use crate::forwarder::service::Service;
 use crate::limits;
 use crate::link::locked;
 use crate::secret::Secret;
@@ -24,64 +21,15 @@ use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 /// An answer's body.
 pub(super) type Answer = UnsyncBoxBody<Bytes, Infallible>;
 
 /// What an answer cannot be given for: status and reason.
 pub(super) type Problem = (StatusCode, String);
-
-/// All that the inspector has on its desk. The locks are held for one look, never while waiting.
-#[derive(Debug)]
-pub(super) struct Desk {
-    pub(super) address: SocketAddr,
-    pub(super) store: Mutex<Store>,
-    pub(super) changes: Changes,
-    pub(super) recorder: Recorder,
-    pub(super) service: Arc<Service>,
-    pub(super) timeout: Duration,
-    memory: usize,
-    secrets: Mutex<BTreeMap<Scheme, Secret>>,
-}
-
-impl Desk {
-    pub(super) fn new(address: SocketAddr, settings: Settings, service: Arc<Service>, recorder: Recorder) -> Self {
-        Self {
-            address,
-            store: Mutex::new(Store::new(settings.memory)),
-            changes: Changes::default(),
-            recorder,
-            service,
-            timeout: settings.timeout,
-            memory: settings.memory,
-            secrets: Mutex::new(settings.secrets.into_iter().collect()),
-        }
-    }
-
-    /// The secret that was given for `scheme`.
-    pub(super) fn secret(&self, scheme: Scheme) -> Option<Secret> {
-        locked(&self.secrets).get(&scheme).cloned()
-    }
-
-    /// Keeps a record and tells pages of it.
-    pub(super) fn keep(&self, record: Record) {
-        let id = record.id;
-        let mut store = locked(&self.store);
-        store.insert(record);
-        self.changes.tell(&store, &[id].into());
-    }
-
-    /// Looks at one record.
-    pub(super) fn look<T>(&self, id: u64, look: impl FnOnce(&Record) -> T) -> Result<T, Problem> {
-        let gone = || (StatusCode::NOT_FOUND, format!("exchange {id} is not kept: it never was, or has made room"));
-        locked(&self.store).get(id).map(look).ok_or_else(gone)
-    }
-}
 
 /// Answers a request that the guard has admitted.
 pub(super) async fn answer(request: Request<Incoming>, desk: &Arc<Desk>) -> Response<Answer> {
@@ -99,9 +47,12 @@ fn read(desk: &Desk, segments: &[&str], query: &str) -> Result<Response<Answer>,
     match segments {
         ["api"] => Ok(json_answer(&about(desk))),
         ["api", "events"] => Ok(events(desk)),
-        ["api", "secrets"] => Ok(json_answer(&schemes(desk))),
-        ["api", "har"] => har::export(desk, &filter(query)?),
-        ["api", "exchanges"] => list(desk, &filter(query)?),
+        ["api", "secrets"] => {
+            let tunnel = parameter(query, "tunnel");
+            Ok(json_answer(&schemes(desk, tunnel.as_deref())?))
+        }
+        ["api", "har"] => har::export(desk, &filter(desk, query)?),
+        ["api", "exchanges"] => list(desk, &filter(desk, query)?),
         ["api", "exchanges", id] => {
             let bodies = !pairs(query).any(|(name, value)| name == "bodies" && value == "false");
             desk.look(number(id)?, |record| json_answer(&Detail::of(record, bodies)))
@@ -114,7 +65,8 @@ fn read(desk: &Desk, segments: &[&str], query: &str) -> Result<Response<Answer>,
             })
         }
         ["api", "exchanges", id, "curl"] => {
-            desk.look(number(id)?, |record| curl::command(record, desk.service.authority()))?.map(|text| plain(&text))
+            let command = |record: &Record| curl::command(record, desk.tunnel_of(record).service.authority());
+            desk.look(number(id)?, command)?.map(|text| plain(&text))
         }
         ["api", "exchanges", id, "har"] => {
             let id = number(id)?;
@@ -133,12 +85,15 @@ async fn change(
     segments: &[&str],
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Problem> {
+    let tunnel = request.uri().query().and_then(|query| parameter(query, "tunnel"));
     match (method, segments) {
         (&Method::POST, ["api", "exchanges", id, "replay"]) => {
             let order = order(request).await?;
             Ok(json_answer(&replay::answer(desk, number(id)?, order).await?))
         }
-        (&Method::POST, ["api", "har"]) => Ok(json_answer(&har::import(desk, order(request).await?)?)),
+        (&Method::POST, ["api", "har"]) => {
+            Ok(json_answer(&har::import(desk, order(request).await?, tunnel.as_deref())?))
+        }
         (&Method::DELETE, ["api", "exchanges"]) => {
             locked(&desk.store).clear();
             desk.changes.reset();
@@ -150,12 +105,18 @@ async fn change(
             };
             let (scheme, secret) = (scheme.parse().map_err(|why: String| bad(&why))?, Secret::new(text.trim()));
             Key::new(scheme, &secret).map_err(|why| bad(&why))?;
-            locked(&desk.secrets).insert(scheme, secret);
-            Ok(json_answer(&schemes(desk)))
+            let of = desk.chosen(tunnel.as_deref())?;
+            desk.secrets().extend(of.map(|tunnel| ((tunnel.label.clone(), scheme), secret.clone())));
+            Ok(json_answer(&schemes(desk, tunnel.as_deref())?))
         }
         (&Method::DELETE, ["api", "secrets", scheme]) => {
-            locked(&desk.secrets).remove(&scheme.parse().map_err(|why: String| bad(&why))?);
-            Ok(json_answer(&schemes(desk)))
+            let scheme: Scheme = scheme.parse().map_err(|why: String| bad(&why))?;
+            let mut secrets = desk.secrets();
+            for tunnel in desk.chosen(tunnel.as_deref())? {
+                secrets.remove(&(tunnel.label.clone(), scheme));
+            }
+            drop(secrets);
+            Ok(json_answer(&schemes(desk, tunnel.as_deref())?))
         }
         _ => Err(unknown()),
     }
@@ -174,7 +135,13 @@ fn number(text: &str) -> Result<u64, Problem> {
     text.parse().map_err(|_| bad(&format!("{text:?} is no number")))
 }
 
-fn filter(query: &str) -> Result<Filter, Problem> {
+/// The value of a parameter that is there and not empty.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    pairs(query).find(|(theirs, value)| theirs == name && !value.is_empty()).map(|(_, value)| value)
+}
+
+fn filter(desk: &Desk, query: &str) -> Result<Filter, Problem> {
+    desk.tunnel(parameter(query, "tunnel").as_deref())?;
     Filter::parse(query).map_err(|why| bad(&why))
 }
 
@@ -190,7 +157,8 @@ fn about(desk: &Desk) -> Value {
     let store = locked(&desk.store);
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "service": format!("http://{}", desk.service.authority()),
+        "service": service(desk.first()),
+        "tunnels": desk.tunnels().map(|tunnel| json!({ "name": tunnel.label, "service": service(tunnel) })).collect::<Vec<_>>(),
         "exchanges": store.count(),
         "bytes": store.size(),
         "memory": desk.memory,
@@ -199,8 +167,17 @@ fn about(desk: &Desk) -> Value {
     })
 }
 
-fn schemes(desk: &Desk) -> Value {
-    json!({ "schemes": locked(&desk.secrets).keys().map(|scheme| scheme.as_str()).collect::<Vec<_>>() })
+fn service(tunnel: &Tunnel) -> String {
+    format!("http://{}", tunnel.service.authority())
+}
+
+/// The schemes whose secret is known, for one tunnel or any.
+fn schemes(desk: &Desk, tunnel: Option<&str>) -> Result<Value, Problem> {
+    let labels: BTreeSet<_> = desk.chosen(tunnel)?.map(|tunnel| tunnel.label.clone()).collect();
+    let secrets = desk.secrets();
+    let known = secrets.keys().filter(|(label, _)| labels.contains(label));
+    let known: BTreeSet<_> = known.map(|(_, scheme)| scheme.as_str()).collect();
+    Ok(json!({ "schemes": known }))
 }
 
 fn list(desk: &Desk, filter: &Filter) -> Result<Response<Answer>, Problem> {
@@ -210,7 +187,7 @@ fn list(desk: &Desk, filter: &Filter) -> Result<Response<Answer>, Problem> {
     let mut found = store.newest().filter(|record| filter.admits(record, &mut unpacker));
     let exchanges: Vec<_> = found.by_ref().take(limit).map(Summary::of).collect();
     let more = found.next().is_some();
-    Ok(json_answer(&json!({ "exchanges": exchanges, "more": more })))
+    Ok(json_answer(&json!({ "exchanges": exchanges, "more": more, "missed": desk.recorder.missed() })))
 }
 
 /// The bytes as they came, or unpacked as far as the browser cannot. Whatever they are, they are shown as nothing.

@@ -9,10 +9,12 @@ use super::record::{Answer, Body, Lines, Request};
 use crate::fault::{Code, Fault};
 use crate::head::{RequestHead, ResponseHead};
 use crate::limits;
-use crate::wire::{Chunk, Flow};
+use crate::link::locked;
+use crate::wire::{self, Chunk, Flow};
 use bytes::Bytes;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Notify, mpsc};
 
@@ -38,6 +40,7 @@ pub(super) enum What {
     AnswerBody(Bytes),
     Message(Message),
     Fault(Code, String),
+    Timed(wire::Timing),
     Ended(Ended),
 }
 
@@ -57,11 +60,15 @@ pub(super) struct Ended {
 
 /// What exchanges tell about themselves goes here. Clones share it; the default is off.
 #[derive(Clone, Debug, Default)]
-pub struct Recorder(Option<Arc<Tap>>);
+pub struct Recorder {
+    tap: Option<Arc<Tap>>,
+    tunnel: Option<Arc<str>>,
+}
 
 #[derive(Debug)]
 struct Tap {
     events: mpsc::UnboundedSender<Event>,
+    rate: DefaultDirectRateLimiter,
     queued: AtomicUsize,
     asleep: AtomicBool,
     wake: Notify,
@@ -73,21 +80,23 @@ struct Tap {
 #[derive(Debug)]
 pub(super) struct Inlet {
     tap: Arc<Tap>,
-    events: mpsc::UnboundedReceiver<Event>,
+    events: Mutex<mpsc::UnboundedReceiver<Event>>,
 }
 
 /// A queue of events.
 pub(super) fn channel() -> (Recorder, Inlet) {
     let (sender, events) = mpsc::unbounded_channel();
+    let rate = Quota::per_second(limits::INSPECT_RATE).allow_burst(limits::INSPECT_BURST);
     let tap = Arc::new(Tap {
         events: sender,
+        rate: RateLimiter::direct(rate),
         queued: AtomicUsize::new(0),
         asleep: AtomicBool::new(false),
         wake: Notify::new(),
         last: AtomicU64::new(0),
         missed: AtomicU64::new(0),
     });
-    (Recorder(Some(tap.clone())), Inlet { tap, events })
+    (Recorder { tap: Some(tap.clone()), tunnel: None }, Inlet { tap, events: Mutex::new(events) })
 }
 
 impl Tap {
@@ -108,25 +117,33 @@ impl Tap {
 }
 
 impl Recorder {
+    /// The same for exchanges of this one of several tunnels.
+    pub(super) fn of(&self, tunnel: Option<Arc<str>>) -> Self {
+        Self { tap: self.tap.clone(), tunnel }
+    }
+
     /// A number for an exchange that is not told event by event.
     pub(super) fn number(&self) -> u64 {
-        self.0.as_ref().map_or(0, |tap| tap.last.fetch_add(1, Ordering::Relaxed) + 1)
+        self.tap.as_ref().map_or(0, |tap| tap.last.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Exchanges that were not captured at all.
     pub(super) fn missed(&self) -> u64 {
-        self.0.as_ref().map_or(0, |tap| tap.missed.load(Ordering::Relaxed))
+        self.tap.as_ref().map_or(0, |tap| tap.missed.load(Ordering::Relaxed))
     }
 
     /// An exchange begins; `body` is what came with its head.
     pub fn begin(&self, head: &RequestHead, body: &Chunk) -> Recording {
-        let Some(tap) = &self.0 else { return Recording(None) };
+        let Some(tap) = &self.tap else { return Recording(None) };
+        if tap.rate.check().is_err() {
+            tap.missed.fetch_add(1, Ordering::Relaxed);
+            return Recording(None);
+        }
         let id = tap.last.fetch_add(1, Ordering::Relaxed) + 1;
         let begun = Begun {
             tap: tap.clone(),
             id,
             started: Instant::now(),
-            asked: OnceLock::new(),
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
             lost: AtomicBool::new(false),
@@ -142,6 +159,7 @@ impl Recorder {
             body: Body { bytes, size, whole: body.end },
             from: head.from,
             websocket: head.websocket,
+            tunnel: self.tunnel.clone(),
         };
         let what = What::Begun { at: SystemTime::now(), request: Box::new(request) };
         if tap.push(id, what) {
@@ -161,7 +179,6 @@ struct Begun {
     tap: Arc<Tap>,
     id: u64,
     started: Instant,
-    asked: OnceLock<Duration>,
     up: AtomicU64,
     down: AtomicU64,
     lost: AtomicBool,
@@ -184,14 +201,6 @@ impl Begun {
 }
 
 impl Recording {
-    /// The service is asked now.
-    pub fn asked(&self) {
-        if let Some(begun) = &self.0 {
-            // The first time counts; a request that is asked again was waiting for the service already.
-            let _again = begun.asked.set(begun.started.elapsed());
-        }
-    }
-
     /// More of the request's body goes to the service.
     pub fn request(&self, chunk: &Chunk) {
         let Some(begun) = &self.0 else { return };
@@ -201,11 +210,11 @@ impl Recording {
         }
     }
 
-    /// The answer's head, and what of its body goes with it.
-    pub fn answer(&self, head: &ResponseHead, body: &Bytes) {
+    /// The answer's head, what of its body goes with it, and when the service was asked.
+    pub fn answer(&self, head: &ResponseHead, body: &Bytes, asked: Option<Duration>) {
         let Some(begun) = &self.0 else { return };
         let body = Begun::kept(&begun.down, body);
-        let (after, asked) = (begun.started.elapsed(), begun.asked.get().copied());
+        let after = begun.started.elapsed();
         let answer = Answer { status: head.status.as_u16(), headers: Lines::from(&head.headers) };
         begun.push(What::Answered { after, asked, answer, body });
     }
@@ -235,12 +244,19 @@ impl Recording {
         begun.push(What::Fault(fault.code, fault.detail.clone()));
     }
 
+    /// What the gate says of the time that the exchange took.
+    pub fn timed(&self, timing: wire::Timing) {
+        if let Some(begun) = &self.0 {
+            begun.push(What::Timed(timing));
+        }
+    }
+
     /// The exchange is over; `cut`: before it was complete.
-    pub fn end(&self, status: u16, cut: bool) {
+    pub fn end(&self, status: u16, cut: bool, asked: Option<Duration>) {
         let Some(begun) = &self.0 else { return };
         let ended = Ended {
             after: begun.started.elapsed(),
-            asked: begun.asked.get().copied(),
+            asked,
             status,
             cut,
             up: begun.up.load(Ordering::Relaxed),
@@ -252,22 +268,23 @@ impl Recording {
 }
 
 impl Inlet {
-    /// What has come, at least one event; waits for it.
-    pub(super) async fn batch(&mut self) -> Vec<Event> {
-        loop {
-            self.tap.asleep.store(true, Ordering::SeqCst);
-            if self.tap.queued.load(Ordering::SeqCst) == 0 {
-                self.tap.wake.notified().await;
-            }
-            self.tap.asleep.store(false, Ordering::SeqCst);
-            tokio::time::sleep(limits::INSPECT_BATCH).await;
-            let events: Vec<_> = std::iter::from_fn(|| self.events.try_recv().ok()).collect();
-            let size: usize = events.iter().map(|event| event.what.size() + ENVELOPE).sum();
-            self.tap.queued.fetch_sub(size, Ordering::SeqCst);
-            if !events.is_empty() {
-                return events;
-            }
+    /// Waits until there is something to take, and until more has come with it.
+    pub(super) async fn filled(&self) {
+        self.tap.asleep.store(true, Ordering::SeqCst);
+        if self.tap.queued.load(Ordering::SeqCst) == 0 {
+            self.tap.wake.notified().await;
         }
+        self.tap.asleep.store(false, Ordering::SeqCst);
+        tokio::time::sleep(limits::INSPECT_BATCH).await;
+    }
+
+    /// Takes what is there.
+    pub(super) fn take(&self) -> Vec<Event> {
+        let mut queue = locked(&self.events);
+        let events: Vec<_> = std::iter::from_fn(|| queue.try_recv().ok()).collect();
+        let size: usize = events.iter().map(|event| event.what.size() + ENVELOPE).sum();
+        self.tap.queued.fetch_sub(size, Ordering::SeqCst);
+        events
     }
 }
 
@@ -280,7 +297,33 @@ impl What {
             Self::RequestBody { bytes, .. } | Self::AnswerBody(bytes) => bytes.len(),
             Self::Message(message) => message.bytes.len(),
             Self::Fault(_, detail) => detail.len(),
-            Self::Ended(_) => 0,
+            Self::Timed(_) | Self::Ended(_) => 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_faster_than_anybody_can_look_is_counted_and_not_captured() {
+        let (recorder, inlet) = channel();
+        let head = RequestHead {
+            method: http::Method::GET,
+            target: http::uri::PathAndQuery::from_static("/"),
+            headers: http::HeaderMap::new(),
+            from: None,
+            websocket: false,
+        };
+        let all = 4 * u64::from(limits::INSPECT_BURST.get());
+        let begun = Instant::now();
+        let captured =
+            (0..all).filter(|_| recorder.begin(&head, &Chunk::whole(Bytes::new())).0.is_some()).count() as u64;
+        let most = f64::from(limits::INSPECT_BURST.get())
+            + f64::from(limits::INSPECT_RATE.get()) * begun.elapsed().as_secs_f64();
+        assert_eq!(captured + recorder.missed(), all);
+        assert!(captured as f64 <= most + 1.0, "{captured} of {all}, {most} at most");
+        assert_eq!(inlet.take().len() as u64, captured);
     }
 }

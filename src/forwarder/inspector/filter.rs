@@ -12,6 +12,7 @@ pub(super) struct Filter {
     text: Option<Vec<u8>>,
     method: Option<String>,
     status: Option<Status>,
+    tunnel: Option<String>,
     since: Option<SystemTime>,
     until: Option<SystemTime>,
     /// Only exchanges with a smaller number.
@@ -45,13 +46,14 @@ impl Filter {
                 "text" => filter.text = Some(value.to_lowercase().into_bytes()),
                 "method" => filter.method = Some(value.to_uppercase()),
                 "status" => filter.status = Some(status(&value)?),
+                "tunnel" => filter.tunnel = Some(value),
                 "since" => filter.since = Some(time(&name, &value)?),
                 "until" => filter.until = Some(time(&name, &value)?),
                 "before" => filter.before = Some(number(&name, &value)?),
                 "limit" => filter.limit = Some((number(&name, &value)? as usize).min(limits::INSPECT_LIST_MOST)),
                 _ => {
                     return Err(format!(
-                        "{name:?} is no filter; there are text, method, status, since, until, before and limit"
+                        "{name:?} is no filter; there are text, method, status, tunnel, since, until, before and limit"
                     ));
                 }
             }
@@ -66,6 +68,7 @@ impl Filter {
             && self.until.is_none_or(|until| record.started <= until)
             && self.method.as_ref().is_none_or(|method| record.request.method.as_str().eq_ignore_ascii_case(method))
             && self.status.as_ref().is_none_or(|status| status.admits(record))
+            && self.tunnel.as_ref().is_none_or(|tunnel| record.request.tunnel.as_deref() == Some(tunnel))
             && self.text.as_ref().is_none_or(|text| holds(record, text, unpacker))
     }
 }

@@ -4,7 +4,8 @@
 
 mod read;
 
-use super::api::{Answer, Desk, Problem, bad, full};
+use super::api::{Answer, Problem, bad, full};
+use super::desk::Desk;
 use super::filter::{Filter, pairs};
 use super::message::{Kind, Message};
 use super::record::{self, Origin, Record};
@@ -18,6 +19,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 pub(super) use read::{Entry, Reply, read};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 /// What `filter` admits, as a file.
@@ -42,13 +44,14 @@ pub(super) fn answer(log: Vec<u8>, name: &str) -> Response<Answer> {
 }
 
 /// Takes the requests of a HAR file in, to be replayed.
-pub(super) fn import(desk: &Desk, har: Value) -> Result<Value, Problem> {
+pub(super) fn import(desk: &Desk, har: Value, tunnel: Option<&str>) -> Result<Value, Problem> {
+    let tunnel = desk.tunnel(tunnel)?.label.clone();
     let entries = read(har).map_err(|why| bad(&why))?;
-    let ids = desk.keep_all(entries.into_iter().map(record_of));
+    let ids = desk.keep_all(entries.into_iter().map(|entry| record_of(entry, tunnel.clone())));
     Ok(json!({ "ids": ids }))
 }
 
-fn record_of(entry: Entry) -> Record {
+fn record_of(entry: Entry, tunnel: Option<Arc<str>>) -> Record {
     let request = record::Request {
         method: entry.method,
         target: entry.target.as_str().into(),
@@ -56,6 +59,7 @@ fn record_of(entry: Entry) -> Record {
         body: record::Body::whole(entry.body),
         from: None,
         websocket: entry.websocket,
+        tunnel,
     };
     let mut record = Record::new(0, Origin::Import, std::time::SystemTime::now(), request);
     record.timing.ended = Some(entry.time);
@@ -100,6 +104,7 @@ fn entry(record: &Record, unpacker: &mut Unpacker) -> Value {
             "wait": wait.unwrap_or(0.0), "receive": receive.unwrap_or(0.0), "ssl": -1,
         },
         "_id": record.id,
+        "_tunnel": record.request.tunnel.as_deref(),
         "_fault": record.fault.as_ref().map(|(code, _)| code),
         "_cut": record.cut || record.lost,
     });

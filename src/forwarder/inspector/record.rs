@@ -4,8 +4,10 @@ use super::capture::{Ended, What};
 use super::message::Messages;
 use crate::head;
 use crate::limits;
+use crate::wire;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// What a record takes besides heads, bodies and messages: itself, its place in the store, and what the allocator adds to
@@ -113,6 +115,8 @@ pub(super) struct Request {
     pub(super) body: Body,
     pub(super) from: Option<IpAddr>,
     pub(super) websocket: bool,
+    /// Which of several tunnels it came through.
+    pub(super) tunnel: Option<Arc<str>>,
 }
 
 /// The answer's side, once there is a head.
@@ -128,6 +132,8 @@ pub(super) struct Timing {
     pub(super) asked: Option<Duration>,
     pub(super) answered: Option<Duration>,
     pub(super) ended: Option<Duration>,
+    /// What the gate said of its own time and the link's, counted apart from the others.
+    pub(super) public: Option<wire::Timing>,
 }
 
 /// One exchange, as far as it has come.
@@ -179,7 +185,7 @@ impl Record {
                 self.request.body.whole |= end;
             }
             What::Answered { after, asked, answer, body } => {
-                self.timing = Timing { asked, answered: Some(after), ended: None };
+                self.timing = Timing { asked, answered: Some(after), ..self.timing };
                 self.status = Some(answer.status);
                 self.answer = Some(answer);
                 self.answer_body.push(&body);
@@ -187,6 +193,7 @@ impl Record {
             What::AnswerBody(bytes) => self.answer_body.push(&bytes),
             What::Message(message) => self.messages.push(message),
             What::Fault(code, detail) => self.fault = Some((code.as_str(), detail)),
+            What::Timed(timing) => self.timing.public = Some(timing),
             What::Ended(ended) => self.end(&ended),
         }
     }

@@ -1,6 +1,8 @@
 //! A replay asks the service as the visitor did, or as the user edited it; its answer is a record like any other.
 
-use super::api::{Desk, Problem, bad};
+use super::Tunnel;
+use super::api::{Problem, bad};
+use super::desk::Desk;
 use super::record::{Answer, Body, Lines, Origin, Record, Request};
 use super::signature::{Key, Scheme};
 use super::view::Summary;
@@ -20,6 +22,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// What to send again: what is absent is as it was.
@@ -49,7 +52,8 @@ impl<'de> Deserialize<'de> for Scheme {
 struct Ready {
     head: RequestHead,
     body: Bytes,
-    key: Option<std::sync::Arc<Key>>,
+    key: Option<Arc<Key>>,
+    tunnel: Tunnel,
 }
 
 /// Sends exchange `id` again and tells of the answers.
@@ -62,7 +66,7 @@ pub(super) async fn answer(desk: &Desk, id: u64, order: Order) -> Result<Value, 
     let mut replays = Vec::with_capacity(times);
     for _ in 0..times {
         let number = desk.recorder.number();
-        let record = send(desk, ready.clone(), Origin::Replay(id), number).await;
+        let record = send(ready.clone(), Origin::Replay(id), number).await;
         replays.push(serde_json::to_value(Summary::of(&record)).expect("texts and numbers are always JSON"));
         desk.keep(record);
     }
@@ -74,22 +78,23 @@ impl Order {
         if record.request.websocket {
             return Err((StatusCode::CONFLICT, "a WebSocket cannot be replayed".to_owned()));
         }
-        let key = self.key(desk)?.map(Into::into);
+        let tunnel = desk.tunnel_of(record).clone();
+        let key = self.key(desk, &tunnel)?.map(Into::into);
         let was = &record.request;
         let method = self.method.as_deref().unwrap_or(was.method.as_str());
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| bad("method is no HTTP method"))?;
         let target = target(self.target.as_deref().unwrap_or(&was.target))?;
         let headers = self.headers.as_ref().map_or_else(|| Ok(was.headers.to_map()), |pairs| headers(pairs))?;
         let body = self.body(&was.body)?;
-        Ok(Ready { head: RequestHead { method, target, headers, from: None, websocket: false }, body, key })
+        Ok(Ready { head: RequestHead { method, target, headers, from: None, websocket: false }, body, key, tunnel })
     }
 
-    fn key(&self, desk: &Desk) -> Result<Option<Key>, Problem> {
+    fn key(&self, desk: &Desk, tunnel: &Tunnel) -> Result<Option<Key>, Problem> {
         let Some(scheme) = self.sign else { return Ok(None) };
         let given = self.secret.as_ref().filter(|text| !text.is_empty()).map(|text| Secret::new(text));
         let missing =
             || bad(&format!("there is no secret for {}: send one, or start with --webhook-secret", scheme.as_str()));
-        let secret = given.or_else(|| desk.secret(scheme)).ok_or_else(missing)?;
+        let secret = given.or_else(|| desk.secret(tunnel, scheme)).ok_or_else(missing)?;
         Key::new(scheme, &secret).map(Some).map_err(|why| bad(&why))
     }
 
@@ -126,7 +131,7 @@ fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, Problem> {
 }
 
 /// Asks the service; whatever comes of it is a record.
-async fn send(desk: &Desk, mut ready: Ready, origin: Origin, id: u64) -> Record {
+async fn send(mut ready: Ready, origin: Origin, id: u64) -> Record {
     let (headers, body) = (&mut ready.head.headers, &ready.body);
     if let Some(key) = &ready.key {
         key.sign(headers, body, SystemTime::now());
@@ -138,18 +143,20 @@ async fn send(desk: &Desk, mut ready: Ready, origin: Origin, id: u64) -> Record 
         body: Body::whole(body.to_vec()),
         from: None,
         websocket: false,
+        tunnel: ready.tunnel.label.clone(),
     };
+    let timeout = ready.tunnel.timeout;
     let mut record = Record::new(id, origin, SystemTime::now(), request);
     let started = Instant::now();
     record.timing.asked = Some(Duration::ZERO);
-    match tokio::time::timeout(desk.timeout, ask(desk, ready)).await {
+    match tokio::time::timeout(timeout, ask(ready)).await {
         Ok(Ok(response)) => {
             record.timing.answered = Some(started.elapsed());
             receive(&mut record, response).await;
         }
         Ok(Err((code, why))) => fail(&mut record, code, why),
         Err(_) => {
-            let why = format!("The service did not begin an answer within {} s.", desk.timeout.as_secs());
+            let why = format!("The service did not begin an answer within {} s.", timeout.as_secs());
             fail(&mut record, Code::ServiceTimeout, why);
         }
     }
@@ -162,10 +169,11 @@ fn fail(record: &mut Record, code: Code, why: String) {
     record.fault = Some((code.as_str(), why));
 }
 
-async fn ask(desk: &Desk, ready: Ready) -> Result<Response<Incoming>, (Code, String)> {
+async fn ask(ready: Ready) -> Result<Response<Incoming>, (Code, String)> {
     let failed = |error: hyper::Error| (Code::ServiceFailed, format!("The service broke its answer off: {error}."));
-    let stream = desk.service.connect().await.map_err(|error| {
-        let place = desk.service.authority();
+    let service = ready.tunnel.service.clone();
+    let stream = service.connect().await.map_err(|error| {
+        let place = service.authority();
         (Code::ServiceUnreachable, format!("Nothing answers at {place} on this machine: {error}."))
     })?;
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
@@ -177,11 +185,11 @@ async fn ask(desk: &Desk, ready: Ready) -> Result<Response<Incoming>, (Code, Str
         // What goes wrong here the sender or the answer's body says.
         let _told_there = connection.await;
     });
-    sender.send_request(request(desk, ready)).await.map_err(failed)
+    sender.send_request(request(ready)).await.map_err(failed)
 }
 
 /// The request as the service is to see it.
-fn request(desk: &Desk, mut ready: Ready) -> http::Request<Full<Bytes>> {
+fn request(mut ready: Ready) -> http::Request<Full<Bytes>> {
     let head = &mut ready.head;
     head::strip_hop_by_hop(&mut head.headers);
     head::strip_websocket_handshake(&mut head.headers);
@@ -190,7 +198,7 @@ fn request(desk: &Desk, mut ready: Ready) -> http::Request<Full<Bytes>> {
     if head.headers.contains_key(header::CONTENT_LENGTH) || !ready.body.is_empty() {
         head.headers.insert(header::CONTENT_LENGTH, ready.body.len().into());
     }
-    desk.service.prepare(head);
+    ready.tunnel.service.prepare(head);
     let mut request = http::Request::new(Full::new(ready.body));
     *request.method_mut() = ready.head.method;
     *request.uri_mut() = Uri::from(ready.head.target);

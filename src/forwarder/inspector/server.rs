@@ -1,12 +1,10 @@
 //! The inspector's own HTTP: what comes in is checked before it is looked at, and whatever goes out cannot run as a script.
 
-use super::api::{self, Answer, Desk};
-use super::capture::{Inlet, Recorder};
+use super::api::{self, Answer};
+use super::desk::Desk;
 use super::guard::{self, Foreign};
-use super::{Settings, page};
-use crate::forwarder::service::Service;
+use super::page;
 use crate::limits;
-use crate::link::locked;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
@@ -37,20 +35,21 @@ const HEADERS: [(HeaderName, &str); 6] = [
 ///
 /// # Errors
 /// The listener cannot be used.
-pub(super) async fn run(
-    listener: std::net::TcpListener,
-    settings: Settings,
-    service: Arc<Service>,
-    recorder: Recorder,
-    mut inlet: Inlet,
-) -> io::Result<()> {
+pub(super) async fn run(listener: std::net::TcpListener, desk: Desk) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let desk = Arc::new(Desk::new(listener.local_addr()?, settings, service, recorder));
+    let desk = Arc::new(desk);
     tokio::select! {
         () = accept(listener, &desk) => {}
-        () = async { loop { desk.take_up(inlet.batch().await) } } => {}
+        () = take_up(&desk) => {}
     }
     Ok(())
+}
+
+async fn take_up(desk: &Desk) {
+    loop {
+        desk.inlet.filled().await;
+        desk.take_up();
+    }
 }
 
 async fn accept(listener: TcpListener, desk: &Arc<Desk>) {
@@ -84,19 +83,15 @@ async fn answer(request: Request<Incoming>, desk: Arc<Desk>) -> Result<Response<
         Err(Foreign(status, why)) => api::error(status, why),
         Ok(()) => match page::file(path).filter(|_| matches!(*request.method(), Method::GET | Method::HEAD)) {
             Some(file) => file,
-            None => api::answer(request, &desk).await,
+            None => {
+                // A script that looks at once after its visit finds it.
+                desk.take_up();
+                api::answer(request, &desk).await
+            }
         },
     };
     for (name, value) in HEADERS {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     Ok(answer)
-}
-
-impl Desk {
-    fn take_up(&self, events: Vec<super::capture::Event>) {
-        let mut store = locked(&self.store);
-        let changed = store.apply(events);
-        self.changes.tell(&store, &changed);
-    }
 }

@@ -102,6 +102,7 @@ mod tests {
             body: Body::whole(vec![b'x'; body]),
             from: None,
             websocket: false,
+            tunnel: None,
         };
         Record::new(id, Origin::Visitor, SystemTime::UNIX_EPOCH, request)
     }

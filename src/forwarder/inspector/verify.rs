@@ -49,7 +49,7 @@ impl Verifier {
     /// Checks a request with all of its body.
     ///
     /// # Errors
-    /// [`Code::Unauthorized`], and what is wrong with the signature.
+    /// [`Code::SignatureInvalid`], and what is wrong with the signature.
     pub fn check(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Fault> {
         let now = SystemTime::now();
         // Of several secrets the one speaks whose headers are there.
@@ -63,7 +63,7 @@ impl Verifier {
             }
         }
         refused.map_or(Ok(()), |why| {
-            Err(Fault::new(Code::Unauthorized, format!("This tunnel asks for signed webhooks: {why}.")))
+            Err(Fault::new(Code::SignatureInvalid, format!("This tunnel asks for signed webhooks: {why}.")))
         })
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 #[derive(Debug, Serialize)]
 pub(super) struct Summary<'a> {
     pub(super) id: u64,
+    tunnel: Option<&'a str>,
     origin: &'static str,
     replay_of: Option<u64>,
     started: String,
@@ -51,6 +52,8 @@ pub(super) struct Detail<'a> {
 
 #[derive(Debug, Serialize)]
 struct TimingView {
+    gate_ms: Option<f64>,
+    link_ms: Option<f64>,
     wait_ms: Option<f64>,
     service_ms: Option<f64>,
     receive_ms: Option<f64>,
@@ -105,6 +108,7 @@ impl<'a> Summary<'a> {
         };
         Self {
             id: record.id,
+            tunnel: record.request.tunnel.as_deref(),
             origin,
             replay_of,
             started: timestamp(record.started),
@@ -139,6 +143,8 @@ impl<'a> Detail<'a> {
             fault_detail: record.fault.as_ref().map(|(_, detail)| detail.as_str()),
             signature: Scheme::of(&request.headers.to_map()).map(Scheme::as_str),
             timing: TimingView {
+                gate_ms: timing.public.map(|public| ms(Duration::from_micros(public.gate.into()))),
+                link_ms: timing.public.map(|public| ms(Duration::from_micros(public.link.into()))),
                 wait_ms: timing.asked.map(ms),
                 service_ms: between(timing.asked, timing.answered),
                 receive_ms: between(timing.answered, timing.ended),

@@ -1,83 +1,97 @@
-//! Lines for people: the URL stands out, trouble goes to stderr, and a request is one line.
+//! Lines for people: the URL stands out and is alone on stdout, the rest is on stderr, and a request is one line.
 
 use super::clock::time_of_day;
 use super::text::{milliseconds, printable, shortened, size, span};
-use super::{Entry, Event, Output, Page};
+use super::{Colors, Entry, Event, Output, Page};
 use crate::limits;
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What lines for people depend on.
 pub(super) struct Human {
     output: Output,
-    color: bool,
+    colors: Colors,
     qr: bool,
-    /// The URL that was shown last, so that a link that returns is one line.
-    shown: Option<String>,
+    /// The URL that each tunnel showed last, so that a link that returns is one line.
+    shown: HashMap<Option<Arc<str>>, String>,
+    /// Characters of the longest tunnel's name so far: they stand in a column.
+    widest: usize,
 }
 
 impl Human {
-    pub(super) fn new(output: Output, color: bool, qr: bool) -> Self {
-        Self { output, color, qr, shown: None }
+    pub(super) fn new(output: Output, colors: Colors, qr: bool) -> Self {
+        Self { output, colors, qr, shown: HashMap::new(), widest: 0 }
     }
 
     /// Adds the event's lines.
     pub(super) fn render(&mut self, entry: &Entry, page: &mut Page) {
         let quiet = self.output.quiet;
+        self.widest = self.widest.max(entry.tunnel.as_ref().map_or(0, |tunnel| tunnel.chars().count()));
         match &entry.event {
-            Event::Online { url, .. } if self.shown.as_ref() == Some(url) => {
+            Event::Online { url, .. } if self.shown.get(&entry.tunnel) == Some(url) => {
                 if !quiet {
-                    line(&mut page.out, &[&self.at(entry), "online again:", url]);
+                    line(&mut page.err, &[&self.at(entry), "online again:", &printable(url)]);
                 }
             }
             Event::Online { url, .. } => {
-                self.banner(&entry.event, page);
-                self.shown = Some(url.clone());
+                self.banner(entry, page);
+                self.shown.insert(entry.tunnel.clone(), url.clone());
             }
             Event::Offline { reason, retry } => {
                 let retry = if retry.is_zero() { "now".to_owned() } else { format!("in {:.1} s", retry.as_secs_f64()) };
                 let rest = format!("{}; trying again {retry}", printable(reason));
-                line(&mut page.err, &[&time_of_day(entry.at), "offline:", &rest]);
+                line(&mut page.err, &[&self.at(entry), "offline:", &rest]);
             }
             _ if quiet => {}
-            Event::Request { .. } => self.request(entry, &mut page.out),
-            Event::Notice(text) => line(&mut page.err, &[&time_of_day(entry.at), &printable(text)]),
+            Event::Request { .. } => self.request(entry, &mut page.err),
+            Event::Notice(text) => line(&mut page.err, &[&self.at(entry), &printable(text)]),
             Event::Summary { exchanges, failed, bytes_in, bytes_out, elapsed } => {
                 let (up, down) = (size(*bytes_in), size(*bytes_out));
                 let text = format!("{exchanges} requests ({failed} failed), {up} in, {down} out, {}", span(*elapsed));
-                line(&mut page.out, &[&self.at(entry), &text]);
+                line(&mut page.err, &[&self.at(entry), &text]);
             }
         }
     }
 
-    /// Quiet or not, the first line is the URL and nothing else, ready to be cut out of a pipe.
-    fn banner(&self, event: &Event, page: &mut Page) {
-        let Event::Online { url, stream_url, lan, service, port_taken, inspector, .. } = event else { return };
+    /// Adds the line that says how many requests have none.
+    pub(super) fn render_dropped(&self, requests: u64, at: SystemTime, page: &mut Page) {
+        let text = format!("{requests} requests are not shown: the output is not taken fast enough");
+        line(&mut page.err, &[&self.dim(&time_of_day(at)), &text]);
+    }
+
+    fn banner(&self, entry: &Entry, page: &mut Page) {
+        let Event::Online { url, lan, .. } = &entry.event else { return };
         let url = printable(url);
-        line(&mut page.out, &[&self.paint("1", &url)]);
+        line(&mut page.out, &[&paint(self.colors.out, "1", &url)]);
         if !self.output.quiet {
-            line(&mut page.out, &["  leads to", &printable(service)]);
-            if let Some(stream_url) = stream_url {
-                line(&mut page.out, &["  for streams and large answers:", &printable(stream_url)]);
-            }
-            for other in lan {
-                line(&mut page.out, &["  on your network:", &printable(other)]);
-            }
-            if let Some(inspector) = inspector {
-                line(&mut page.out, &["  inspector:", inspector]);
-            }
-            if let Some(port) = port_taken {
-                line(
-                    &mut page.out,
-                    &["  port", &port.to_string(), "is another program's, so this is the next free one"],
-                );
-            }
+            self.details(entry, &mut page.err);
         }
         if self.qr {
             // A phone reaches the address on the network; a name under localhost it does not.
             self.qr_code(lan.first().map_or(&url, |other| other), page);
+        }
+    }
+
+    fn details(&self, entry: &Entry, err: &mut String) {
+        let Event::Online { stream_url, lan, service, port_taken, inspector, .. } = &entry.event else { return };
+        let whose = entry.tunnel.as_ref().map(|tunnel| format!("  {} leads to", self.bold(&printable(tunnel))));
+        line(err, &[whose.as_deref().unwrap_or("  leads to"), &printable(service)]);
+        if let Some(stream_url) = stream_url {
+            line(err, &["  for streams and large answers:", &printable(stream_url)]);
+        }
+        for other in lan {
+            line(err, &["  on your network:", &printable(other)]);
+        }
+        // All tunnels of a process have the same one.
+        if let Some(inspector) = inspector.as_ref().filter(|_| self.shown.is_empty()) {
+            line(err, &["  inspector:", inspector]);
+        }
+        if let Some(port) = port_taken {
+            line(err, &["  port", &port.to_string(), "is another program's, so this is the next free one"]);
         }
     }
 
@@ -87,16 +101,16 @@ impl Human {
         };
         let mut picture = code.render::<Dense1x2>();
         // Blocks are the terminal's foreground: with colours it is set, without them it is taken to be the lighter one.
-        let dark_blocks = self.color;
+        let dark_blocks = self.colors.err;
         if !dark_blocks {
             picture.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark);
         }
         for row in picture.build().lines() {
-            line(&mut page.out, &[&self.paint("30;107", row)]);
+            line(&mut page.err, &[&paint(self.colors.err, "30;107", row)]);
         }
     }
 
-    fn request(&self, entry: &Entry, out: &mut String) {
+    fn request(&self, entry: &Entry, err: &mut String) {
         let Event::Request { method, target, status, bytes, elapsed, from, fault, websocket, cut } = &entry.event
         else {
             return;
@@ -108,34 +122,41 @@ impl Human {
             400..=499 => "33",
             _ => "31",
         };
-        let status = self.paint(color, &status.to_string());
-        line(out, &[&self.at(entry), method.as_str(), &path, &status, &size(*bytes), &milliseconds(*elapsed)]);
-        out.pop();
+        let status = paint(self.colors.err, color, &status.to_string());
+        line(err, &[&self.at(entry), method.as_str(), &path, &status, &size(*bytes), &milliseconds(*elapsed)]);
+        err.pop();
         let notes = [
             websocket.then(|| "websocket".to_owned()),
-            fault.map(|code| self.paint("31", code.as_str())),
-            cut.then(|| self.paint("31", "cut short")),
+            fault.map(|code| paint(self.colors.err, "31", code.as_str())),
+            cut.then(|| paint(self.colors.err, "31", "cut short")),
             from.filter(|_| self.output.verbose).map(|address| format!("from {address}")),
         ];
         for note in notes.into_iter().flatten() {
-            write!(out, " {note}").expect("a String takes everything");
+            write!(err, " {note}").expect("a String takes everything");
         }
-        out.push('\n');
+        err.push('\n');
     }
 
+    /// The time, and whose line it is where there are several tunnels.
     fn at(&self, entry: &Entry) -> String {
-        self.paint("2", &time_of_day(entry.at))
+        let time = self.dim(&time_of_day(entry.at));
+        match &entry.tunnel {
+            Some(tunnel) => format!("{time} {:widest$}", printable(tunnel), widest = self.widest),
+            None => time,
+        }
     }
 
-    fn paint(&self, style: &str, text: &str) -> String {
-        if self.color { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+    fn dim(&self, text: &str) -> String {
+        paint(self.colors.err, "2", text)
+    }
+
+    fn bold(&self, text: &str) -> String {
+        paint(self.colors.err, "1", text)
     }
 }
 
-/// Adds the line that says how many requests have none.
-pub(super) fn render_dropped(requests: u64, page: &mut Page) {
-    let text = format!("{requests} requests are not shown: the output is not taken fast enough");
-    line(&mut page.err, &[&time_of_day(SystemTime::now()), &text]);
+fn paint(color: bool, style: &str, text: &str) -> String {
+    if color { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 fn line(to: &mut String, words: &[&str]) {

@@ -6,11 +6,20 @@ use serde::Serialize;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+/// What every line begins with, behind its kind.
+#[derive(Serialize)]
+struct Stamp<'a> {
+    time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<&'a str>,
+}
+
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Line<'a> {
     Online {
-        time: String,
+        #[serde(flatten)]
+        stamp: Stamp<'a>,
         url: &'a str,
         urls: Vec<&'a str>,
         name: &'a str,
@@ -21,12 +30,14 @@ enum Line<'a> {
         inspector: Option<&'a str>,
     },
     Offline {
-        time: String,
+        #[serde(flatten)]
+        stamp: Stamp<'a>,
         reason: &'a str,
         retry_seconds: f64,
     },
     Request {
-        time: String,
+        #[serde(flatten)]
+        stamp: Stamp<'a>,
         method: &'a str,
         path: &'a str,
         status: u16,
@@ -42,15 +53,18 @@ enum Line<'a> {
         cut: bool,
     },
     Notice {
-        time: String,
+        #[serde(flatten)]
+        stamp: Stamp<'a>,
         text: &'a str,
     },
     Dropped {
-        time: String,
+        #[serde(flatten)]
+        stamp: Stamp<'a>,
         requests: u64,
     },
     Summary {
-        time: String,
+        #[serde(flatten)]
+        stamp: Stamp<'a>,
         exchanges: u64,
         failed: u64,
         bytes_in: u64,
@@ -75,17 +89,17 @@ fn seconds(time: Duration) -> f64 {
 
 /// Adds the event's line; with `quiet` only when it is about the URL or trouble.
 pub(super) fn render(entry: &Entry, quiet: bool, page: &mut Page) {
-    let time = timestamp(entry.at);
+    let stamp = Stamp { time: timestamp(entry.at), tunnel: entry.tunnel.as_deref() };
     let line = match &entry.event {
         Event::Online { name, url, stream_url, lan, service, port_taken, inspector } => {
             let urls = std::iter::once(url).chain(stream_url).chain(lan).map(String::as_str).collect();
             let inspector = inspector.as_deref();
-            Line::Online { time, url, urls, name, service, port_taken: *port_taken, inspector }
+            Line::Online { stamp, url, urls, name, service, port_taken: *port_taken, inspector }
         }
-        Event::Offline { reason, retry } => Line::Offline { time, reason, retry_seconds: seconds(*retry) },
+        Event::Offline { reason, retry } => Line::Offline { stamp, reason, retry_seconds: seconds(*retry) },
         _ if quiet => return,
         Event::Request { method, target, status, bytes, elapsed, from, fault, websocket, cut } => Line::Request {
-            time,
+            stamp,
             method: method.as_str(),
             path: target,
             status: *status,
@@ -96,9 +110,9 @@ pub(super) fn render(entry: &Entry, quiet: bool, page: &mut Page) {
             websocket: *websocket,
             cut: *cut,
         },
-        Event::Notice(text) => Line::Notice { time, text },
+        Event::Notice(text) => Line::Notice { stamp, text },
         &Event::Summary { exchanges, failed, bytes_in, bytes_out, elapsed } => {
-            Line::Summary { time, exchanges, failed, bytes_in, bytes_out, seconds: seconds(elapsed) }
+            Line::Summary { stamp, exchanges, failed, bytes_in, bytes_out, seconds: seconds(elapsed) }
         }
     };
     push(&line, page);
@@ -106,7 +120,7 @@ pub(super) fn render(entry: &Entry, quiet: bool, page: &mut Page) {
 
 /// Adds the line that says how many requests have none.
 pub(super) fn render_dropped(requests: u64, at: SystemTime, page: &mut Page) {
-    push(&Line::Dropped { time: timestamp(at), requests }, page);
+    push(&Line::Dropped { stamp: Stamp { time: timestamp(at), tunnel: None }, requests }, page);
 }
 
 fn push(line: &Line<'_>, page: &mut Page) {

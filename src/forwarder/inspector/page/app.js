@@ -1,7 +1,7 @@
 // The page: list, details and keyboard, and the stream that tells what changed.
 
 import * as details from "./details.js";
-import { ask, attempt, byId, toast } from "./dom.js";
+import { ask, attempt, byId, el, toast } from "./dom.js";
 import * as list from "./list.js";
 import { copyCurl, editor, replayNow } from "./replay.js";
 
@@ -65,14 +65,18 @@ async function importFile() {
   } catch {
     throw new Error(`${file.name} is no JSON`);
   }
-  const { ids } = await (await ask("/api/har", { json: har })).json();
+  const { ids } = await (await ask(`/api/har?${new URLSearchParams({ tunnel: byId("tunnel").value })}`, { json: har })).json();
   toast(`${ids.length} requests imported`);
 }
 
 async function about() {
-  const { service } = await (await ask("/api")).json();
-  byId("service").textContent = service;
-  document.title = `Inspector of ${service}`;
+  const { tunnels } = await (await ask("/api")).json();
+  const what = tunnels.map(({ name, service }) => name ?? service).join(", ");
+  byId("service").textContent = what;
+  document.title = `Inspector of ${what}`;
+  if (tunnels.length < 2) return;
+  byId("tunnel").append(...tunnels.map(({ name }) => el("option", { value: name }, name)));
+  byId("tunnel").hidden = false;
 }
 
 list.start(details.show);

@@ -17,6 +17,7 @@ function section(name, ...children) {
 function overview(exchange) {
   const words = [
     ["Started", new Date(exchange.started).toLocaleString()],
+    ["Tunnel", exchange.tunnel],
     ["From", exchange.from ?? "unknown"],
     ["Agent", header(exchange.request, "user-agent")],
     ["Status", exchange.status === null ? "open" : `${exchange.status}${exchange.open ? ", still open" : ""}`],
@@ -31,6 +32,8 @@ function overview(exchange) {
 
 function timing({ timing, ms }) {
   const hops = [
+    ["gate", "gate", timing.gate_ms],
+    ["link", "link", timing.link_ms],
     ["forwarder", "wait", timing.wait_ms],
     ["service", "service", timing.service_ms],
     ["answer", "receive", timing.receive_ms],
@@ -43,7 +46,7 @@ function timing({ timing, ms }) {
     bar.append(piece);
   }
   const lines = hops.map(([name, , time]) => [name, span(time)]);
-  return el("div", {}, bar, bodies.fields([...lines, ["all", span(ms)]]));
+  return el("div", {}, bar, bodies.fields([...lines, [timing.gate_ms === null ? "all" : "all at the forwarder", span(ms)]]));
 }
 
 function side(name, part, exchange) {

@@ -11,7 +11,7 @@ const body = byId("rows");
 
 function parameters() {
   const query = new URLSearchParams();
-  for (const name of ["text", "method", "status"]) {
+  for (const name of ["text", "method", "status", "tunnel"]) {
     const value = byId(name).value.trim();
     if (value) query.set(name, value);
   }
@@ -38,6 +38,8 @@ function marks(exchange) {
   return words.map((word) => el("span", { class: "mark" }, word));
 }
 
+const tunnel = ({ tunnel }) => (tunnel === null ? null : el("span", { class: "tunnel" }, tunnel));
+
 function row(exchange) {
   const failed = exchange.fault || exchange.cut || exchange.status >= 500;
   const kind = failed ? "bad" : `s${Math.floor((exchange.status ?? 0) / 100)}`;
@@ -46,7 +48,7 @@ function row(exchange) {
     { "data-id": exchange.id, tabindex: exchange.id === selected ? "0" : "-1", "aria-selected": String(exchange.id === selected) },
     el("td", {}, clock(exchange.started)),
     el("td", { class: "method" }, exchange.method),
-    el("td", { class: "path", title: exchange.target }, exchange.target.slice(0, 500), ...marks(exchange)),
+    el("td", { class: "path", title: exchange.target }, tunnel(exchange), exchange.target.slice(0, 500), ...marks(exchange)),
     el("td", { class: `status ${kind}` }, statusText(exchange)),
     el("td", { class: "number" }, span(exchange.ms)),
     el("td", { class: "number" }, size(exchange.request_bytes)),
@@ -84,7 +86,7 @@ async function load(before) {
   const query = parameters();
   byId("export").href = `/api/har?${query}`;
   if (before) query.set("before", before);
-  const { exchanges, more } = await (await ask(`/api/exchanges?${query}`)).json();
+  const { exchanges, more, missed } = await (await ask(`/api/exchanges?${query}`)).json();
   if (!before) {
     const kept = new Set(exchanges.map((exchange) => exchange.id));
     for (const [id, old] of rows) {
@@ -96,6 +98,8 @@ async function load(before) {
   }
   exchanges.forEach(put);
   byId("older").hidden = !more;
+  byId("missed").hidden = missed === 0;
+  byId("missed").textContent = `${missed.toLocaleString()} more were not captured: they came faster than anybody could look.`;
   settle();
 }
 

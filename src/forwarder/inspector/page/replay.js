@@ -6,8 +6,10 @@ import { ask, attempt, byId, el, size, span, toast } from "./dom.js";
 
 const SCHEMES = ["github", "stripe", "slack", "standard"];
 
-async function knownSchemes() {
-  return (await (await ask("/api/secrets")).json()).schemes;
+const ofTunnel = ({ tunnel }) => new URLSearchParams({ tunnel: tunnel ?? "" });
+
+async function knownSchemes(exchange) {
+  return (await (await ask(`/api/secrets?${ofTunnel(exchange)}`)).json()).schemes;
 }
 
 /** Sends exchange again with what `order` changes, and shows both answers. */
@@ -24,7 +26,7 @@ async function send(exchange, order) {
 
 /** Replays at once, as it was; a signature whose secret is known is made anew, since a stale one would be refused. */
 export async function replayNow(exchange, times = 1) {
-  const known = await knownSchemes();
+  const known = await knownSchemes(exchange);
   const sign = known.includes(exchange.signature) ? exchange.signature : undefined;
   await send(exchange, { times, sign });
 }
@@ -87,7 +89,7 @@ async function editor(exchange) {
   const place = byId("outcome");
   const { bytes, whole } = await raw(exchange);
   const string = whole ? text(bytes, true) : null;
-  const known = await knownSchemes();
+  const known = await knownSchemes(exchange);
   const controls = {
     method: el("input", { name: "method", value: exchange.method, size: "8", spellcheck: "false" }),
     target: el("input", { name: "target", value: exchange.target, class: "wide", spellcheck: "false" }),
@@ -130,7 +132,7 @@ async function submit(exchange, controls, original) {
   if (sign.value) {
     order.sign = sign.value;
     // Kept by the inspector, in memory, so that `r` can sign, too.
-    if (secret.value) await ask(`/api/secrets/${sign.value}`, { method: "PUT", json: { secret: secret.value } });
+    if (secret.value) await ask(`/api/secrets/${sign.value}?${ofTunnel(exchange)}`, { method: "PUT", json: { secret: secret.value } });
   }
   await send(exchange, order);
 }
