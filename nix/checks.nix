@@ -20,8 +20,18 @@ let
       touch $out
     '';
 
-  # Each file of tests that cargo finds, but for those with tests that want that.
-  testFiles = lib.subtractLists [ "clients" "examples" "handler" "inspector" "standin" ] (
+  # Files of tests that want that.
+  withTools = [
+    "clients"
+    "examples"
+    "frameworks"
+    "handler"
+    "inspector"
+    "standin"
+    "terminal"
+  ];
+  # Each file of tests that cargo finds, but for those.
+  testFiles = lib.subtractLists withTools (
     lib.concatLists (
       lib.mapAttrsToList (
         name: kind:
@@ -42,6 +52,7 @@ let
   featureSets = [
     ""
     "gate"
+    "relay-core"
     "relay"
     "forwarder"
     "handler"

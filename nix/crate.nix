@@ -41,6 +41,7 @@ let
       ))
     ];
   };
+  canRun = pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform;
   only = name: "--locked --no-default-features --features ${name} --bin ${name}";
 in
 {
@@ -61,6 +62,16 @@ in
         pname = name;
         cargoExtraArgs = only name;
         doCheck = false; # checks.tests
+        nativeBuildInputs = [ pkgs.installShellFiles ];
+        # The program prints them itself, where it can run.
+        postInstall = lib.optionalString canRun ''
+          for shell in bash fish zsh; do
+            $out/bin/${name} completions $shell >${name}.$shell
+          done
+          installShellCompletion ${name}.{bash,fish,zsh}
+          $out/bin/${name} man >${name}.1
+          installManPage ${name}.1
+        '';
         meta = {
           inherit description;
           license = lib.licenses.mit;

@@ -5,13 +5,16 @@
 pub mod config;
 pub mod dial;
 pub mod directory;
+pub mod doctor;
 pub mod exchange;
+pub mod framework;
 pub mod inspector;
 mod platform;
 pub mod report;
 pub mod rules;
 pub mod service;
 mod session;
+mod tui;
 
 use crate::id::{OwnerSecret, TunnelName};
 use crate::limits;
@@ -125,6 +128,7 @@ pub async fn run(
                 first = false;
                 std::mem::take(&mut successor).cancel();
                 identity.name = session.name();
+                workshop.watcher().online(&session.welcome().url);
                 workshop.reporter().report(online(&session, banner));
                 let (ended, session) = session.until_over_or_retired(shutdown).await;
                 while retired.try_join_next().is_some() {}

@@ -12,6 +12,8 @@
 //! one trait), above `wire`, `head`, `body`, `fault` (pure), above `limits` and `id`.
 
 pub mod body;
+#[cfg(feature = "relay-core")]
+pub mod command;
 pub mod fault;
 #[cfg(feature = "forwarder")]
 pub mod forwarder;
@@ -22,14 +24,14 @@ pub mod handler;
 pub mod head;
 pub mod id;
 pub mod limits;
-#[cfg(feature = "relay")]
+#[cfg(feature = "relay-core")]
 pub mod link;
 pub mod lock;
-#[cfg(feature = "relay")]
+#[cfg(feature = "relay-core")]
 pub mod relay;
 pub mod secret;
-#[cfg(feature = "relay")]
+#[cfg(feature = "relay-core")]
 pub mod usage;
-#[cfg(feature = "relay")]
+#[cfg(feature = "relay-core")]
 pub mod websocket;
 pub mod wire;

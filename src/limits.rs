@@ -120,6 +120,12 @@ pub const REPORT_LINES: usize = 4096;
 /// Longest path that a request line for people shows, in characters; programs are told all of it.
 pub const REPORT_PATH: usize = 200;
 
+/// Requests that the view in the terminal keeps.
+pub const VIEW_ROWS: usize = 1000;
+
+/// Bytes of a body that it shows; the inspector's page shows the rest.
+pub const VIEW_BODY: usize = 16 * KIB;
+
 /// How long a program that ends waits for its last lines to be taken.
 pub const REPORT_FLUSH: Duration = Duration::from_secs(1);
 
@@ -342,9 +348,39 @@ pub const CONFIG_FILE: usize = 1024 * KIB;
 /// Tunnels of one process: each has a link, and with all of them at [`EXCHANGES`] the process would need more files than
 /// systems give it.
 pub const TUNNELS: usize = 64;
+/// Answers at which it is looked for what the service needs; a page and what it loads are fewer.
+pub const WATCHED_ANSWERS: u32 = 100;
+
+/// Further ports that are tried where the default one is another program's.
+pub const PORTS: u16 = 100;
+
+/// What `forwarder doctor` takes, all checks together: nobody waits longer for a command that was to save time.
+pub const DOCTOR: Duration = Duration::from_secs(20);
+
+/// Time for a look-up, a connection or a handshake of the doctor's.
+pub const DOCTOR_STEP: Duration = Duration::from_secs(3);
+
+/// Time for an answer of the service to the doctor: dev servers compile a page when it is first asked for.
+pub const DOCTOR_ANSWER: Duration = Duration::from_secs(8);
+
+/// Time for the doctor's link: a connection, perhaps through a proxy, TLS, the handshake and the welcome.
+pub const DOCTOR_LINK: Duration = Duration::from_secs(8);
+
+/// What a check gets when the time for all is up.
+pub const DOCTOR_LEAST: Duration = Duration::from_millis(200);
+
+/// Addresses of one name that the doctor tries.
+pub const DOCTOR_ADDRESSES: usize = 8;
+
+/// Bytes of an answer that the doctor looks at: the script of a large application in development.
+pub const DOCTOR_BODY: usize = 16 * 1024 * KIB;
+
+/// Scripts of a page that the doctor looks at.
+pub const DOCTOR_SCRIPTS: usize = 6;
 
 const _: () = {
     assert!(INSPECT_BODY < INSPECT_QUEUE && INSPECT_BODY * 4 < INSPECT_MEMORY_LEAST);
+    assert!(DOCTOR_STEP.as_secs() < DOCTOR_ANSWER.as_secs() && DOCTOR_ANSWER.as_secs() < DOCTOR.as_secs());
     assert!(TEXT_FRAME <= 32 * KIB);
     assert!(TEXT_PART / 3 * 4 + TEXT_ENVELOPE <= TEXT_MESSAGE);
     assert!(WHOLE_BODY <= BINARY_PART && WHOLE_BODY <= TEXT_PART);

@@ -22,14 +22,14 @@ use crate::head::Visitor;
 use crate::link::{GateEnd, InProcess};
 use config::OperatorLimits;
 use counted::Counted;
-use http::{Request, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use memory::Memory;
 use metrics::Metrics;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -91,9 +91,13 @@ impl Relay {
 
     async fn handle(self: Arc<Self>, request: Request<Incoming>, origin: Origin) -> Response<Counted> {
         let mut counted = self.metrics.exchange_opened();
-        let response = self.answer(request, origin).await;
+        let mut response = self.answer(request, origin).await;
         match gate::fault_code(response.headers()) {
-            Some(code) => counted.failed(code),
+            Some(code) => {
+                counted.failed(code);
+                // The service's answers have their own; this one is the relay's.
+                response.headers_mut().insert(header::DATE, now());
+            }
             None => counted.answered(response.status()),
         }
         response.map(|body| Counted::new(body, counted, &self.metrics))
@@ -117,13 +121,45 @@ impl Relay {
     }
 }
 
+fn now() -> HeaderValue {
+    let now = httpdate::fmt_http_date(SystemTime::now());
+    HeaderValue::try_from(now).unwrap_or(HeaderValue::from_static(""))
+}
+
 fn fault_response(fault: &Fault, request_headers: &http::HeaderMap) -> Response<Body> {
     let accept = request_headers.get(header::ACCEPT);
     page::respond(fault, accept, &page::Extra::default()).map(whole)
 }
 
 /// Serves `listener` until `shutdown`; then open exchanges get [`crate::limits::DRAIN`] to finish.
-pub async fn serve(relay: Arc<Relay>, listener: TcpListener, tls: Option<TlsAcceptor>, shutdown: CancellationToken) {
+pub async fn serve(relay: Arc<Relay>, listener: TcpListener, shutdown: CancellationToken) {
+    let stop = shutdown.clone();
+    let connection = |stream, origin| {
+        let (relay, stop) = (relay.clone(), stop.clone());
+        async move { visitor::serve_plain(&relay, stream, origin, stop).await }
+    };
+    accept(&relay, listener, &shutdown, false, connection).await;
+}
+
+/// The same over TLS. Apart, so that a program that serves without carries none of it.
+pub async fn serve_tls(relay: Arc<Relay>, listener: TcpListener, tls: TlsAcceptor, shutdown: CancellationToken) {
+    let stop = shutdown.clone();
+    let connection = |stream, origin| {
+        let (relay, tls, stop) = (relay.clone(), tls.clone(), stop.clone());
+        async move { visitor::serve_tls(&relay, stream, &tls, origin, stop).await }
+    };
+    accept(&relay, listener, &shutdown, true, connection).await;
+}
+
+async fn accept<F>(
+    relay: &Relay,
+    listener: TcpListener,
+    shutdown: &CancellationToken,
+    secure: bool,
+    connection: impl Fn(TcpStream, Origin) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let connections = TaskTracker::new();
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
@@ -137,8 +173,12 @@ pub async fn serve(relay: Arc<Relay>, listener: TcpListener, tls: Option<TlsAcce
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connection(relay.clone(), stream, peer, tls.clone(), shutdown.clone());
-                connections.spawn(connection);
+                // Small answers must not wait for an acknowledgement.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "no TCP_NODELAY");
+                }
+                let origin = Origin { address: Some(peer.ip().to_canonical()), secure, end: None };
+                connections.spawn(connection(stream, origin));
             }
             Err(error) => {
                 // Out of file descriptors, most likely: existing connections must end before new ones can come.
@@ -152,23 +192,5 @@ pub async fn serve(relay: Arc<Relay>, listener: TcpListener, tls: Option<TlsAcce
     connections.close();
     if tokio::time::timeout(crate::limits::DRAIN, connections.wait()).await.is_err() {
         tracing::warn!(open = connections.len(), "connections were still open at the end of the drain");
-    }
-}
-
-async fn connection(
-    relay: Arc<Relay>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    shutdown: CancellationToken,
-) {
-    // Small answers must not wait for an acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no TCP_NODELAY");
-    }
-    let origin = Origin { address: Some(peer.ip().to_canonical()), secure: tls.is_some(), end: None };
-    match tls {
-        None => visitor::serve_plain(&relay, stream, origin, shutdown).await,
-        Some(tls) => visitor::serve_tls(&relay, stream, &tls, origin, shutdown).await,
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -61,6 +62,11 @@ pub fn arguments() -> Result<Vec<String>, Stop> {
 /// Starts the log on stderr: warnings, more with `verbose`, and what `RUST_LOG` asks for (`level` or `target=level`,
 /// separated by commas).
 pub fn start_log(verbose: bool, json: bool) {
+    start_log_in(std::io::stderr, verbose, json);
+}
+
+/// The same with another place for it.
+pub fn start_log_in(place: impl for<'a> MakeWriter<'a> + Send + Sync + 'static, verbose: bool, json: bool) {
     let default = if verbose { LevelFilter::DEBUG } else { LevelFilter::WARN };
     let asked = std::env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty());
     let filter = match asked.as_deref().map(str::parse::<Targets>) {
@@ -71,23 +77,9 @@ pub fn start_log(verbose: bool, json: bool) {
             Targets::new().with_default(default)
         }
     };
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt::layer().with_writer(place);
     let log = if json { log.json().boxed() } else { log.with_target(false).boxed() };
     tracing_subscriber::registry().with(log.with_filter(filter)).init();
-}
-
-/// A runtime for this machine: a second worker on two cores or fewer costs more in wake-ups than it carries (17.0 to 14.0
-/// thousand requests a second on two cores).
-///
-/// # Errors
-/// The system gives no threads or no event queue.
-pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    let mut builder = match cores {
-        0..=2 => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
-    };
-    builder.enable_all().build()
 }
 
 /// A token that the first SIGINT or SIGTERM cancels; the second one ends the process at once.

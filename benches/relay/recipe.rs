@@ -136,10 +136,13 @@ fn is_online(line: &str) -> bool {
 /// Without the caller's settings, which could change what is measured.
 fn command(program: &Path, announce: bool) -> Command {
     let mut command = Command::new(program);
-    for variable in ["BORE_SECRET", "BORE_SERVER", "BORE_LOCAL_PORT", "BORE_MIN_PORT", "BORE_MAX_PORT", "TUNNEL_TOKEN"]
-    {
+    let bores = ["BORE_SECRET", "BORE_SERVER", "BORE_LOCAL_PORT", "BORE_MIN_PORT", "BORE_MAX_PORT"];
+    let ours = ["TUNNEL_CONFIG", "TUNNEL_ENDPOINT", "TUNNEL_NAME", "TUNNEL_TOKEN"];
+    for variable in [&bores[..], &ours].concat() {
         command.env_remove(variable);
     }
+    // Where no config file is.
+    command.env("XDG_CONFIG_HOME", "/");
     command.env("RUST_LOG", if announce { "info" } else { "error" });
     command.stdout(if announce { Stdio::piped() } else { Stdio::null() });
     command

@@ -21,10 +21,11 @@ mod value;
 use super::inspector::signature::Scheme;
 use super::inspector::{self, Verifier};
 use super::rules::Rules;
+use crate::command::Info;
 use crate::id::TunnelName;
 use crate::secret::{Lookup, Secret};
 use crate::usage::Stop;
-pub use command::command;
+pub use command::{command, command_info};
 use find::Surroundings;
 use http::header::{HeaderName, HeaderValue};
 use std::net::SocketAddr;
@@ -116,6 +117,8 @@ pub struct Output {
     pub quiet: bool,
     /// More detail.
     pub verbose: bool,
+    /// A live view in the terminal instead of lines.
+    pub tui: bool,
     /// Colours on stdout and stderr.
     pub color: ColorChoice,
 }
@@ -136,7 +139,7 @@ pub enum ColorChoice {
 /// # Errors
 /// [`Stop`]: help or version was asked for, or the words make no configuration.
 pub fn parse(args: &[String], env: Lookup<'_>) -> Result<Config, Stop> {
-    start::target(args, &Surroundings::of_process(env).map_err(Stop::Usage)?)
+    start::target(args, &Surroundings::of_process(env))
 }
 
 /// Reads the words behind `start`, the environment and the config files: what is to run, at least one tunnel. Settings of
@@ -145,7 +148,7 @@ pub fn parse(args: &[String], env: Lookup<'_>) -> Result<Config, Stop> {
 /// # Errors
 /// [`Stop`]: help was asked for, or something makes no configuration.
 pub fn start(words: &[String], env: Lookup<'_>) -> Result<Vec<Config>, Stop> {
-    start::tunnels(words, &Surroundings::of_process(env).map_err(Stop::Usage)?)
+    start::tunnels(words, &Surroundings::of_process(env))
 }
 
 /// Reads the words behind `doctor`, the environment and all config files: what is to be examined, a TARGET or the tunnel of a
@@ -154,7 +157,22 @@ pub fn start(words: &[String], env: Lookup<'_>) -> Result<Vec<Config>, Stop> {
 /// # Errors
 /// [`Stop`]: something makes no configuration.
 pub fn examined(words: &[String], env: Lookup<'_>) -> Result<(Config, bool), Stop> {
-    start::examined(words, &Surroundings::of_process(env).map_err(Stop::Usage)?)
+    start::examined(words, &Surroundings::of_process(env))
+}
+
+/// What the words may be.
+pub fn info() -> Info {
+    arguments::info()
+}
+
+/// What the words behind `start` may be.
+pub fn start_info() -> Info {
+    start::info()
+}
+
+/// The help of a command that takes the forwarder's flags.
+pub(super) fn help_of(usage: &str, about: &str, examples: &[&str], stop: Stop) -> Stop {
+    start::help_of(usage, about, examples, stop)
 }
 
 /// Reads what names a service, as `TARGET` does.

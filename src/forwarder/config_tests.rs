@@ -32,7 +32,10 @@ fn a_port_is_enough() {
     assert_eq!(config.host_header, HostHeader::Rewrite);
     assert_eq!(config.timeout, limits::ANSWER);
     assert!(config.name.is_none() && config.token.is_none() && config.headers.is_empty() && !config.qr);
-    assert_eq!(config.output, Output { json: false, quiet: false, verbose: false, color: ColorChoice::Auto });
+    assert_eq!(
+        config.output,
+        Output { json: false, quiet: false, verbose: false, tui: false, color: ColorChoice::Auto }
+    );
 }
 
 #[test]

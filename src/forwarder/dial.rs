@@ -3,6 +3,7 @@
 mod proxy;
 
 pub use proxy::Proxies;
+pub(super) use proxy::Route;
 
 use crate::limits;
 use anyhow::Context;
@@ -141,10 +142,35 @@ async fn encrypt(stream: Box<dyn Stream>, place: &Place, trust: Trust<'_>) -> an
     let name = ServerName::try_from(place.host.clone()).with_context(|| format!("{place} has no name for TLS"))?;
     match timeout(limits::DIAL, TlsConnector::from(Arc::new(config)).connect(name, stream)).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => Err(anyhow::anyhow!("no TLS with {place}: {}", refused_by_tls(&error))),
+        Ok(Err(error)) => Err(TlsRefused { place: place.clone(), error }.into()),
         Err(_) => Err(no_answer().context(format!("no TLS with {place}"))),
     }
 }
+
+/// Why TLS did not come about.
+#[derive(Debug)]
+pub(super) struct TlsRefused {
+    place: Place,
+    error: std::io::Error,
+}
+
+impl TlsRefused {
+    /// What is wrong with the certificate, if that is the reason.
+    pub(super) fn certificate(&self) -> Option<&rustls::CertificateError> {
+        match self.error.get_ref()?.downcast_ref()? {
+            rustls::Error::InvalidCertificate(why) => Some(why),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for TlsRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no TLS with {}: {}", self.place, refused_by_tls(&self.error))
+    }
+}
+
+impl Error for TlsRefused {}
 
 fn refused_by_tls(error: &std::io::Error) -> String {
     let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());

@@ -26,10 +26,11 @@ mod verify;
 mod view;
 
 use super::service::Service;
+use crate::limits;
 use crate::secret::Secret;
 use anyhow::{Context as _, anyhow};
 pub use capture::{Recorder, Recording};
-pub use command::replay;
+pub use command::{replay, replay_info};
 use desk::Desk;
 use signature::Scheme;
 use std::io;
@@ -39,9 +40,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 pub use verify::Verifier;
-
-/// How many ports are tried, beginning with the default one.
-const PORTS: u16 = 100;
 
 /// How an inspector is set up.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +126,7 @@ impl Drop for Inspector {
 
 fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
     let first = settings.listen;
-    let last = if settings.chosen { first.port() } else { first.port().saturating_add(PORTS) };
+    let last = if settings.chosen { first.port() } else { first.port().saturating_add(limits::PORTS) };
     for port in first.port()..=last {
         let address = SocketAddr::new(first.ip(), port);
         match TcpListener::bind(address) {

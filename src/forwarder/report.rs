@@ -7,95 +7,34 @@
 //! output, not the program.
 
 mod clock;
+mod event;
 mod human;
 mod json;
 mod text;
+mod writer;
 
 use super::config::{ColorChoice, Output};
-use crate::fault::Code;
+use super::tui::{Input, Tui};
 use crate::limits;
-pub(super) use clock::timestamp;
-use http::Method;
-use human::Human;
+pub(super) use clock::{time_of_day, timestamp};
+pub use event::Event;
+pub(super) use human::Human;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
-pub(super) use text::size;
-
-/// What a forwarder has to tell.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// The link stands, for the first time or again.
-    Online {
-        /// The tunnel's name.
-        name: String,
-        /// Its public URL.
-        url: String,
-        /// Further URLs, for other machines on the same network.
-        lan: Vec<String>,
-        /// Where answers stream, if that is another address.
-        stream_url: Option<String>,
-        /// What visitors reach, for people to read.
-        service: String,
-        /// The port that was wanted and is another program's.
-        port_taken: Option<u16>,
-        /// Where the inspector is.
-        inspector: Option<String>,
-    },
-    /// The link is down.
-    Offline {
-        /// What happened.
-        reason: String,
-        /// When it is tried again.
-        retry: Duration,
-    },
-    /// An exchange is over.
-    Request {
-        /// The visitor's method.
-        method: Method,
-        /// Path and query.
-        target: String,
-        /// Status of the answer.
-        status: u16,
-        /// Bytes of the answer's body.
-        bytes: u64,
-        /// From the request's head to the answer's end.
-        elapsed: Duration,
-        /// The visitor's address.
-        from: Option<IpAddr>,
-        /// The tunnel's own error, when the answer is not the service's.
-        fault: Option<Code>,
-        /// A visitor's WebSocket.
-        websocket: bool,
-        /// The answer ended before it was complete.
-        cut: bool,
-    },
-    /// Something worth knowing.
-    Notice(String),
-    /// The end.
-    Summary {
-        /// How many exchanges there were.
-        exchanges: u64,
-        /// How many of them failed.
-        failed: u64,
-        /// Body bytes from visitors.
-        bytes_in: u64,
-        /// Body bytes to visitors.
-        bytes_out: u64,
-        /// How long the program ran.
-        elapsed: Duration,
-    },
-}
+use std::time::{Instant, SystemTime};
+pub(super) use text::{milliseconds, printable, size};
+use tokio_util::sync::CancellationToken;
+use writer::Writer;
 
 /// A stamped event.
-struct Entry {
-    at: SystemTime,
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) at: SystemTime,
     /// Which of several tunnels it is about.
-    tunnel: Option<Arc<str>>,
-    event: Event,
+    pub(super) tunnel: Option<Arc<str>>,
+    pub(super) event: Event,
 }
 
 /// The way to the thread that writes. Clones share it.
@@ -104,6 +43,8 @@ pub struct Reporter {
     queue: Arc<Queue>,
     requests: bool,
     tunnel: Option<Arc<str>>,
+    /// There is a view, which takes inputs.
+    view: bool,
 }
 
 /// Which of the two streams shows colours.
@@ -128,6 +69,8 @@ struct Queue {
 #[derive(Default)]
 struct State {
     entries: VecDeque<Entry>,
+    /// For the view in the terminal, where there is one.
+    inputs: Vec<Input>,
     requests: usize,
     dropped: u64,
     closed: bool,
@@ -139,12 +82,25 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn input(&self, input: Input) {
+        self.lock().inputs.push(input);
+        self.filled.notify_one();
+    }
 }
 
-/// How an event becomes text: for people, or for programs.
+/// How an event becomes text: for people, line by line or in a view, or for programs.
 enum Style {
     Human(Human),
     Json { quiet: bool },
+    View(Box<Tui>),
+}
+
+/// What the thread takes at once.
+struct Batch {
+    entries: VecDeque<Entry>,
+    inputs: Vec<Input>,
+    dropped: u64,
 }
 
 /// Where text goes: what programs read to stdout, what people read to stderr.
@@ -158,14 +114,20 @@ impl Reporter {
     /// Starts the thread that writes to this process's stdout and stderr.
     ///
     /// # Errors
-    /// The system has no thread to give.
+    /// The system has no thread to give, or the view no terminal to draw on.
     pub fn start(output: Output, qr: bool) -> io::Result<Self> {
         let colors = match output.color {
             ColorChoice::Auto => Colors { out: io::stdout().is_terminal(), err: io::stderr().is_terminal() },
             ColorChoice::Always => Colors { out: true, err: true },
             ColorChoice::Never => Colors::default(),
         };
-        Self::write_to(output, colors, qr, io::stdout(), io::stderr())
+        if !output.tui {
+            return Self::write_to(output, colors, qr, io::stdout(), io::stderr());
+        }
+        let queue = Arc::new(Queue::default());
+        let (inputs, human) = (Arc::clone(&queue), Human::new(output, colors, false));
+        let view = Tui::start(move |input| inputs.input(input), colors.out, human)?;
+        Self::spawn(queue, true, Style::View(Box::new(view)), io::stdout(), io::stderr())
     }
 
     /// The same for any two streams.
@@ -183,10 +145,33 @@ impl Reporter {
             true => Style::Json { quiet: output.quiet },
             false => Style::Human(Human::new(output, colors, qr)),
         };
-        let queue = Arc::new(Queue::default());
+        Self::spawn(Arc::default(), !output.quiet, style, out, err)
+    }
+
+    fn spawn(
+        queue: Arc<Queue>,
+        requests: bool,
+        style: Style,
+        out: impl Write + Send + 'static,
+        err: impl Write + Send + 'static,
+    ) -> io::Result<Self> {
+        let view = matches!(style, Style::View(_));
         let mut writer = Writer { queue: Arc::clone(&queue), style, out: Some(out), err: Some(err) };
         std::thread::Builder::new().name("report".to_owned()).spawn(move || writer.run())?;
-        Ok(Self { queue, requests: !output.quiet, tunnel: None })
+        Ok(Self { queue, requests, tunnel: None, view })
+    }
+
+    /// What the user's wish to stop cancels, where there is a view to say it in; once it is cancelled, the view ends.
+    pub fn stops(&self, shutdown: &CancellationToken) {
+        if !self.view {
+            return;
+        }
+        let (queue, shutdown) = (Arc::clone(&self.queue), shutdown.clone());
+        queue.input(Input::Stops(shutdown.clone()));
+        tokio::spawn(async move {
+            shutdown.cancelled().await;
+            queue.input(Input::Stopped);
+        });
     }
 
     /// The same way for the events of one of several tunnels, which then say whose they are.
@@ -214,6 +199,12 @@ impl Reporter {
         self.queue.filled.notify_one();
     }
 
+    /// For a log whose lines are to be notices.
+    pub fn notices(&self) -> impl Fn() -> Notices + Send + Sync + 'static {
+        let reporter = self.clone();
+        move || Notices(reporter.clone())
+    }
+
     /// Waits until everything is written, or until it is clear that nobody takes it. What is reported later is lost.
     pub fn finish(self) {
         let deadline = Instant::now() + limits::REPORT_FLUSH;
@@ -236,65 +227,19 @@ impl fmt::Debug for Reporter {
     }
 }
 
-struct Writer<O, E> {
-    queue: Arc<Queue>,
-    style: Style,
-    /// `None` once it is broken.
-    out: Option<O>,
-    err: Option<E>,
-}
+/// Makes a notice of each text that is written at once.
+#[derive(Debug)]
+pub struct Notices(Reporter);
 
-impl<O: Write, E: Write> Writer<O, E> {
-    fn run(&mut self) {
-        while let Some((entries, dropped)) = self.take() {
-            let mut page = Page::default();
-            for entry in &entries {
-                let is_online = matches!(entry.event, Event::Online { .. });
-                // Lines are written by the batch; on a terminal a URL on stdout keeps its place among those on stderr.
-                if is_online {
-                    self.write(&mut page);
-                }
-                self.style.render(entry, &mut page);
-                if is_online {
-                    self.write(&mut page);
-                }
-            }
-            if dropped > 0 {
-                self.style.render_dropped(dropped, &mut page);
-            }
-            self.write(&mut page);
-        }
-        self.queue.lock().done = true;
-        self.queue.written.notify_all();
+impl Write for Notices {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.report(Event::Notice(String::from_utf8_lossy(text).trim_end().to_owned()));
+        Ok(text.len())
     }
 
-    /// Waits for entries; `None`: there will be no more.
-    fn take(&self) -> Option<(VecDeque<Entry>, u64)> {
-        let mut state = self.queue.lock();
-        while state.entries.is_empty() && state.dropped == 0 {
-            if state.closed {
-                return None;
-            }
-            state = self.queue.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.requests = 0;
-        Some((std::mem::take(&mut state.entries), std::mem::take(&mut state.dropped)))
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
-
-    /// Writes what is on the page and empties it.
-    fn write(&mut self, page: &mut Page) {
-        put(&mut self.out, &mut page.out);
-        put(&mut self.err, &mut page.err);
-    }
-}
-
-/// Nobody reads what cannot be written, and there is nowhere else to say so: the stream is given up.
-fn put(stream: &mut Option<impl Write>, text: &mut String) {
-    let written = stream.as_mut().map(|stream| stream.write_all(text.as_bytes()).and_then(|()| stream.flush()));
-    if let Some(Err(_)) = written {
-        *stream = None;
-    }
-    text.clear();
 }
 
 impl Style {
@@ -302,6 +247,7 @@ impl Style {
         match self {
             Self::Human(human) => human.render(entry, page),
             Self::Json { quiet } => json::render(entry, *quiet, page),
+            Self::View(_) => {}
         }
     }
 
@@ -309,6 +255,7 @@ impl Style {
         match self {
             Self::Human(human) => human.render_dropped(requests, SystemTime::now(), page),
             Self::Json { .. } => json::render_dropped(requests, SystemTime::now(), page),
+            Self::View(_) => {}
         }
     }
 }

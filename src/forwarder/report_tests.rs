@@ -1,10 +1,12 @@
 use super::*;
+use crate::fault::Code;
+use http::Method;
 use serde_json::Value;
 use std::io::BufRead;
 use std::sync::mpsc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
-const PLAIN: Output = Output { json: false, quiet: false, verbose: false, color: ColorChoice::Never };
+const PLAIN: Output = Output { json: false, quiet: false, verbose: false, tui: false, color: ColorChoice::Never };
 const JSON: Output = Output { json: true, ..PLAIN };
 const QUIET: Output = Output { quiet: true, ..PLAIN };
 const GREY: Colors = Colors { out: false, err: false };
@@ -32,6 +34,7 @@ fn request(target: &str) -> Event {
         fault: None,
         websocket: false,
         cut: false,
+        inspected: Some(7),
     }
 }
 

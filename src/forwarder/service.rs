@@ -1,12 +1,13 @@
 //! The service is found where it listens: on 127.0.0.1 or ::1, whichever answers, and is asked as the user wants it.
 
 use super::config::HostHeader;
+use super::framework;
 use crate::head::{RequestHead, forwarded};
 use crate::limits;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::net::TcpStream;
 
 /// The local service's address, and how requests to it are written.
@@ -19,6 +20,8 @@ pub struct Service {
     host_header: HostHeader,
     headers: Vec<(HeaderName, HeaderValue)>,
     drops_authorization: bool,
+    /// The service compares the `Origin` of forms with `X-Forwarded-Host`; it shows in its answers.
+    believes_forwarded_host: AtomicBool,
 }
 
 impl Service {
@@ -47,6 +50,7 @@ impl Service {
             host_header,
             headers: Vec::new(),
             drops_authorization: false,
+            believes_forwarded_host: AtomicBool::new(false),
         })
     }
 
@@ -118,15 +122,39 @@ impl Service {
         }
     }
 
+    /// The `Host` that the service is told where a visitor asks for `public`.
+    pub fn host_told<'a>(&'a self, public: &'a str) -> &'a str {
+        self.own_host().map_or(public, |own| own.to_str().unwrap_or(public))
+    }
+
+    /// From now on forms keep the tunnel's own `Origin`, which is the `X-Forwarded-Host` that the service compares it with.
+    pub fn believe_forwarded_host(&self) {
+        self.believes_forwarded_host.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether forms keep the tunnel's own `Origin`.
+    pub fn believes_forwarded_host(&self) -> bool {
+        self.believes_forwarded_host.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request keeps the `Origin` that it came with. Sockets and what only reads do not: those are compared with
+    /// `Host` also by services that believe `X-Forwarded-Host`.
+    fn keeps_origin(&self, head: &RequestHead) -> bool {
+        !head.method.is_safe() && self.believes_forwarded_host() && !framework::is_internal(head.target.path())
+    }
+
     /// Writes a visitor's request as the service is to see it.
     pub fn prepare(&self, head: &mut RequestHead) {
+        let keeps_origin = self.keeps_origin(head);
         let headers = &mut head.headers;
         if self.drops_authorization {
             headers.remove(header::AUTHORIZATION);
         }
         match self.own_host() {
             Some(own) => {
-                translate_origin(headers, own);
+                if !keeps_origin {
+                    translate_origin(headers, own);
+                }
                 headers.insert(header::HOST, own.clone());
             }
             None => drop(headers.entry(header::HOST).or_insert_with(|| self.authority.clone())),

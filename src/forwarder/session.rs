@@ -300,7 +300,8 @@ impl Session {
         self.close(1000, "the forwarder has stopped").await;
     }
 
-    async fn close(mut self, code: u16, reason: &str) {
+    /// Says goodbye; what is still on its way out gets a second.
+    pub(super) async fn close(mut self, code: u16, reason: &str) {
         self.open.end_all();
         self.sender.close_with(Goodbye { code, reason: reason.to_owned() });
         let Some(writer) = &mut self.writer else { return };

@@ -2,12 +2,13 @@
 
 mod value;
 
+use crate::command::{self, Info};
 use crate::gate::access::AccessConfig;
 use crate::limits;
 use crate::relay::tls::TlsFiles;
 use crate::secret::Secret;
 use crate::usage::Stop;
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use ipnet::IpNet;
 use std::fs;
 use std::net::SocketAddr;
@@ -78,7 +79,7 @@ fn default_exchanges() -> NonZeroU32 {
 }
 
 /// Public URLs for services behind forwarders: the public end as a server of its own.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(
     name = "relay",
     help_triggers("-h", "--help"),
@@ -90,7 +91,9 @@ fn default_exchanges() -> NonZeroU32 {
                {command_name} --listen 0.0.0.0:443 --domain tunnel.example.com --token-file tokens \
                --tls-cert fullchain.pem --tls-key privkey.pem --admin 127.0.0.1:9090",
     example = "On this machine only, without a token, for http://127.0.0.1:8080/NAME/:\n{command_name}",
-    note = "A token may also be given in the environment, as TUNNEL_TOKEN."
+    note = "Environment: TUNNEL_TOKEN is one more token that may open tunnels; RUST_LOG says what is logged.",
+    error_code(1, "it cannot run as asked, or failed later"),
+    error_code(2, "the words or files make no sense")
 )]
 struct Arguments {
     /// address and port for visitors and forwarders (default 127.0.0.1:8080; port 0: any)
@@ -164,12 +167,17 @@ struct Arguments {
     version: bool,
 }
 
+/// What the words may be.
+pub fn info() -> Info {
+    Arguments::get_args_info()
+}
+
 /// Reads the command line `args`, without the program's name, and the environment through `env`.
 ///
 /// # Errors
 /// [`Stop`]: the user asked for help or the version, or made a mistake.
 pub fn parse(args: &[impl AsRef<str>], env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Stop> {
-    let args = split_assignments(args);
+    let args = command::split_assignments(args);
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     let arguments = Arguments::from_args(&["relay"], &args).map_err(|exit| match exit.status {
         Ok(()) => Stop::Help(exit.output),
@@ -271,15 +279,6 @@ fn token_file(path: &Path) -> Result<Vec<Secret>, String> {
         return Err(format!("{} holds no token: write one a line, made with: openssl rand -hex 32", path.display()));
     }
     Ok(tokens)
-}
-
-/// `--flag=value` as `--flag value`, which is what argh knows.
-fn split_assignments(args: &[impl AsRef<str>]) -> Vec<String> {
-    let split = |arg: &str| match arg.split_once('=') {
-        Some((flag, value)) if flag.starts_with("--") => vec![flag.to_owned(), value.to_owned()],
-        _ => vec![arg.to_owned()],
-    };
-    args.iter().flat_map(|arg| split(arg.as_ref())).collect()
 }
 
 fn one_line(text: &str) -> String {

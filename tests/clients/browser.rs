@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::process::{PATIENCE, Process, command};
 
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -26,6 +26,8 @@ const FLAGS: [&str; 10] = [
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--no-proxy-server",
+    // A public name, as far as dev servers are concerned.
+    "--host-resolver-rules=MAP *.tunnel.test 127.0.0.1",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",

@@ -185,6 +185,16 @@ impl Tunnel {
         }
     }
 
+    /// The events up to the next one of this kind, which is the last of them.
+    pub fn events_to(&self, kind: &str) -> Vec<serde_json::Value> {
+        let mut events = Vec::new();
+        while events.last().is_none_or(|event: &serde_json::Value| event["event"] != kind) {
+            let event = self.events.recv_timeout(PATIENCE);
+            events.push(event.unwrap_or_else(|_| panic!("waited in vain for the event {kind:?}")));
+        }
+        events
+    }
+
     /// How many of the events that were reported and not looked at yet are of this kind.
     pub fn events_named(&self, kind: &str) -> usize {
         self.events.try_iter().filter(|event| event["event"] == kind).count()
@@ -227,7 +237,7 @@ fn own_relay(runtime: &Runtime, knobs: &Knobs) -> (SocketAddr, Way) {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("there is a free port");
     let address = listener.local_addr().expect("a bound socket has an address");
     let relay = relay(knobs, address);
-    runtime.spawn(relay::serve(relay.clone(), listener, None, CancellationToken::new()));
+    runtime.spawn(relay::serve(relay.clone(), listener, CancellationToken::new()));
     let endpoint = || format!("ws://{address}/").parse().expect("an address makes a URL");
     let way = match knobs.embedded {
         true => Way::InProcess(Box::new(move || relay.connect_in_process())),
@@ -242,7 +252,7 @@ fn workshop(
     (host, port): &(String, u16),
     lines: mpsc::Sender<serde_json::Value>,
 ) -> Arc<Workshop> {
-    let output = Output { json: true, quiet: false, verbose: false, color: ColorChoice::Never };
+    let output = Output { json: true, quiet: false, verbose: false, tui: false, color: ColorChoice::Never };
     let reporter = Reporter::write_to(output, Colors::default(), false, Lines { begun: Vec::new(), lines }, io::sink());
     let reporter = reporter.expect("the system has threads");
     let found =

@@ -78,7 +78,10 @@ fn every_value_is_held_to_what_its_flag_takes_and_named_by_its_place() {
         ),
         ("endpoint = \"wss://x/?t=never-to-be-seen\"", "endpoint has a query or fragment"),
         ("token = \"x\"", "tunnels.web.token is for an endpoint; to ask visitors for a password use basic-auth"),
-        ("endpoint = \"wss://x\"\ntoken = \"env:UNSET\"", "token: the environment variable \"UNSET\" is not set"),
+        (
+            "endpoint = \"wss://x\"\ntoken = \"env:TUNNEL_UNSET\"",
+            "token: the environment variable \"TUNNEL_UNSET\" is not set",
+        ),
         ("endpoint = \"wss://x\"\ntoken = \"file:gone\"", "token: cannot read the file \"gone\": "),
         ("basic-auth = \"never-to-be-seen\"", "basic-auth is USER:PASS"),
         ("host-header = \"a b\"", "host-header \"a b\" is rewrite, preserve or a host"),

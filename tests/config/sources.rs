@@ -60,6 +60,22 @@ async fn files_are_merged_key_by_key_and_a_tunnel_is_above_the_defaults() {
 }
 
 #[tokio::test]
+async fn a_setting_of_one_tunnel_is_not_anothers() {
+    let (service, folder) = (Service::start(), Folder::new());
+    folder.write(
+        PROJECTS,
+        &format!("{APART}[tunnels.web]\ntarget = {0}\ntiming = true\n[tunnels.api]\ntarget = {0}\n", service.port()),
+    );
+    let mut process = Process::start(&mut folder.forwarder(&["start"]));
+    for _ in 0..2 {
+        let online = process.event("online").await;
+        let (host, address) = place(&online["url"]);
+        let answer = http::get(address, &host, "/echo/timed").await;
+        assert_eq!(answer.header("server-timing").is_some(), online["tunnel"] == "web", "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_ordinary_command_hears_the_users_file_and_no_projects() {
     let (service, folder) = (Service::start(), Folder::new());
     folder.write(USERS, &format!("{APART}basic-auth = \"env:LOGIN\"\n[tunnels.other]\ntarget = 1\n"));
@@ -93,7 +109,7 @@ async fn a_file_that_is_named_is_the_only_one() {
     assert_eq!(process.event("online").await["name"], "staging");
     let gone = ended(folder.forwarder(&["start", "--config", "gone.toml"]).env("TUNNEL_CONFIG", staging));
     assert_eq!(gone.code, Some(2));
-    assert!(gone.err.starts_with("forwarder: gone.toml: the config file cannot be read: "), "{}", gone.err);
+    assert!(gone.err.starts_with("forwarder start: gone.toml: the config file cannot be read: "), "{}", gone.err);
 }
 
 #[tokio::test]
@@ -108,7 +124,8 @@ async fn secrets_come_from_files_beside_the_file_from_the_home_directory_or_the_
     let absolute = format!("file:{}", tokens.display());
     let cases = [
         (PROJECTS, "file:secret/token"),
-        (PROJECTS, "env:SECRET"),
+        (PROJECTS, "env:TUNNEL_SECRET"),
+        (USERS, "env:SECRET"),
         (PROJECTS, "sesame"),
         (USERS, "file:token"),
         (USERS, "file:~/tokens"),
@@ -120,7 +137,9 @@ async fn secrets_come_from_files_beside_the_file_from_the_home_directory_or_the_
             service.port()
         );
         folder.write(file, &text);
-        let mut process = Process::start(folder.forwarder(&["start", "--verbose"]).env("SECRET", "sesame"));
+        let mut process = Process::start(
+            folder.forwarder(&["start", "--verbose"]).env("SECRET", "sesame").env("TUNNEL_SECRET", "sesame"),
+        );
         assert_eq!(process.event("online").await["name"], "web", "{file} {token}");
         assert!(!process.out().contains("sesame") && !process.err().contains("sesame"), "{}", process.err());
         process.signal("INT");

@@ -166,8 +166,8 @@ async fn an_endpoint_where_nobody_listens_is_named_with_its_tunnel() {
 fn an_unknown_name_is_an_error_with_the_nearest_and_the_list() {
     let folder = Folder::with("[tunnels.web]\ntarget = 1\n[tunnels.api]\ntarget = 2\n");
     for (word, expected) in [
-        ("wbe", "forwarder: there is no tunnel \"wbe\", did you mean web? There are web, api\n"),
-        ("sparkle", "forwarder: there is no tunnel \"sparkle\"; there are web, api\n"),
+        ("wbe", "forwarder start: there is no tunnel \"wbe\", did you mean web? There are web, api\n"),
+        ("sparkle", "forwarder start: there is no tunnel \"sparkle\"; there are web, api\n"),
     ] {
         let ended = folder.run(&["start", "web", word]);
         assert_eq!((ended.code, ended.out.as_str(), ended.err.as_str()), (Some(2), "", expected));
@@ -184,6 +184,7 @@ fn words_that_start_nothing_say_what_would() {
         (&table(65), &["start"], "one process runs 64 tunnels at most, not 65"),
         (&table(1), &["start", "--token", "x"], "--basic-auth"),
         ("[tunnels.web]\ntarget = 1\nendpoint = \"ws://x\"", &["start", "--listen", "1"], "add --endpoint embedded"),
+        ("tui = true\n[tunnels.web]\ntarget = 1", &["start"], "tunnel.toml:1:7: tui needs a terminal"),
         ("[tunnels.web]", &["start"], "tunnel.toml:1:10: tunnels.web has no target; write target = 8000"),
         ("[tunnels.ab]\ntarget = 1", &["start"], "3 to 40 characters, this one has 2; give it another one with name ="),
         ("[tunnels.web]\ntarget = 1\n[tunnels.api]\ntarget = 1\nname = \"web\"", &["start"], "web and api both ask"),
@@ -210,5 +211,5 @@ fn help_tells_of_names_flags_and_files() {
         assert!(ended.out.contains(part), "{part} is missing: {}", ended.out);
     }
     let ended = Folder::new().run(&["--help"]);
-    assert!(ended.out.contains("start [NAME...]") && ended.out.contains("config check"), "{}", ended.out);
+    assert!(ended.out.contains("\n  start ") && ended.out.contains("\n  config "), "{}", ended.out);
 }

@@ -1,6 +1,6 @@
 //! A project's file that came with a stranger's repository gets nothing that is the user's.
 
-use crate::folder::{Folder, PROJECTS, USERS, place};
+use crate::folder::{Folder, PROJECTS, USERS, ended, place};
 use crate::support::gate::{Gate, welcome};
 use crate::support::http;
 use crate::support::process::Process;
@@ -46,6 +46,16 @@ async fn the_users_token_goes_to_the_users_endpoint_whatever_else_the_project_sa
     folder.write(USERS, &format!("endpoint = \"{}\"\ntoken = \"{TOKEN}\"\n", gate.endpoint()));
     let _process = Process::start(&mut folder.forwarder(&["start", "--json", "--inspect", "off"]));
     assert_eq!(gate.asked().await.field("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+}
+
+#[test]
+fn a_projects_file_sends_no_variable_that_is_not_the_tunnels() {
+    let folder = Folder::new();
+    folder.write(PROJECTS, "[tunnels.web]\ntarget = 1\nendpoint = \"ws://127.0.0.1:1\"\ntoken = \"env:CLOUD_KEY\"\n");
+    let ended = ended(folder.forwarder(&["start"]).env("CLOUD_KEY", TOKEN));
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains("tunnels.web.token names a variable that does not begin with TUNNEL_"), "{}", ended.err);
+    assert!(!ended.err.contains(TOKEN), "{}", ended.err);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod support;
 
 mod chaos;
+mod commands;
 mod ends;
 mod proxy;
 mod secrets;

@@ -25,9 +25,9 @@ fn place(url: &str) -> (String, SocketAddr) {
 async fn stdout_is_a_url_that_works_and_nothing_else() {
     let service = Service::start();
     let mut forwarder = Process::start(forwarder().args([&service.port(), "--listen", "127.0.0.1:0"]));
-    forwarder.says("leads to").await;
-    let out = forwarder.out();
+    let out = eventually("the URL", || async { Some(forwarder.out()).filter(|out| !out.is_empty()) }).await;
     let (host, address) = place(&out);
+    forwarder.says("leads to").await;
     assert!(host.contains(".localhost:"), "{host}");
     assert_eq!(http::get(address, &host, "/echo/hello").await.text(), "hello");
     forwarder.says("GET /echo/hello 200").await;
@@ -135,6 +135,10 @@ fn a_mistake_is_one_line_that_says_what_would_be_right_and_code_2() {
         (&["8000", "--basic-auth", "nocolon"], "USER:PASS"),
         (&["8000", "--color", "pink"], "auto"),
         (&["8000", "--quiet", "--verbose"], "choose one"),
+        (&["8000", "--tui"], "--tui needs a terminal"),
+        (&["8000", "--tui", "--json"], "choose one"),
+        (&["8000", "--tui", "--quiet"], "choose one"),
+        (&["8000", "--tui", "--qr"], "choose one"),
         (&["8000", "--token", "x"], "--endpoint"),
     ];
     for (words, says) in cases {

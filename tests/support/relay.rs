@@ -42,7 +42,7 @@ impl Setup {
         let options = Options { sole: false, trusted_proxies: Vec::new(), limits: self.limits, silence: self.silence };
         let relay = Relay::new(settings, access, options, Metrics::new());
         let shutdown = CancellationToken::new();
-        tokio::spawn(relay::serve(relay, listener, None, shutdown.clone()));
+        tokio::spawn(relay::serve(relay, listener, shutdown.clone()));
         TestRelay { address, _shutdown: shutdown.drop_guard() }
     }
 }

@@ -17,9 +17,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How many ports are tried, beginning with the default one.
-const PORTS: u16 = 100;
-
 /// A running relay in this process.
 pub(super) struct Embedded {
     relay: Arc<Relay>,
@@ -48,14 +45,14 @@ pub(super) async fn start(listen: SocketAddr, chosen: bool, sole: bool) -> anyho
     let options = Options { sole, trusted_proxies: Vec::new(), limits: bounds, silence };
     let relay = Relay::new(settings, access, options, Metrics::new());
     let shutdown = CancellationToken::new();
-    let task = tokio::spawn(relay::serve(relay.clone(), listener, None, shutdown.clone()));
+    let task = tokio::spawn(relay::serve(relay.clone(), listener, shutdown.clone()));
     let port_taken = (!chosen && address.port() != listen.port()).then(|| listen.port());
     let lan = if sole { lan(address) } else { Vec::new() };
     Ok(Embedded { relay, task, shutdown, token, lan, port_taken })
 }
 
 async fn bind(listen: SocketAddr, chosen: bool) -> anyhow::Result<TcpListener> {
-    let last = if chosen { listen.port() } else { listen.port().saturating_add(PORTS) };
+    let last = if chosen { listen.port() } else { listen.port().saturating_add(limits::PORTS) };
     for port in listen.port()..=last {
         match TcpListener::bind(SocketAddr::new(listen.ip(), port)).await {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && port < last => {}

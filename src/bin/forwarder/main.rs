@@ -1,5 +1,6 @@
 //! Gives the web service on this machine a public URL. `forwarder --help` says how.
 
+mod commands;
 mod embedded;
 mod tunnels;
 
@@ -8,7 +9,8 @@ use http_tunnel::forwarder::exchange::{Totals, Workshop};
 use http_tunnel::forwarder::inspector::{self, Inspector};
 use http_tunnel::forwarder::report::{Event, Reporter};
 use http_tunnel::forwarder::service::Service;
-use http_tunnel::usage;
+use http_tunnel::secret::Lookup;
+use http_tunnel::usage::{self, Stop};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -21,29 +23,32 @@ use tunnels::Tunnel;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args: Vec<String> = match usage::arguments() {
-        Ok(args) => args,
-        Err(stop) => return stop.print("forwarder"),
-    };
-    let env = |name: &str| std::env::var(name).ok();
-    let configs = match args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
-        Some(("replay", words)) => return inspector::replay(words, &env),
-        Some(("config", words)) => return config::command(words, &env),
-        Some(("start", words)) => config::start(words, &env),
-        _ => config::parse(&args, &env).map(|config| vec![config]),
-    };
-    match configs {
-        Ok(configs) => start(configs),
+    match usage::arguments() {
+        Ok(args) => commands::PROGRAM.run(&args, &|name| std::env::var(name).ok()),
         Err(stop) => stop.print("forwarder"),
     }
 }
 
-fn start(configs: Vec<Config>) -> ExitCode {
+/// Makes a service public until it is told to stop.
+fn serve(words: &[String], env: Lookup<'_>) -> Result<ExitCode, Stop> {
+    config::parse(words, env).map(|config| run_to_end(vec![config]))
+}
+
+/// The same for tunnels of a file.
+fn start(words: &[String], env: Lookup<'_>) -> Result<ExitCode, Stop> {
+    config::start(words, env).map(run_to_end)
+}
+
+fn run_to_end(configs: Vec<Config>) -> ExitCode {
     let Some(&Config { output, qr, .. }) = configs.first() else { return ExitCode::SUCCESS };
-    usage::start_log(output.verbose, false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime.and_then(|runtime| Ok((runtime, Reporter::start(output, qr)?)));
     let outcome = outcome.map_err(anyhow::Error::from).and_then(|(runtime, reporter)| {
+        match output.tui {
+            // It would be drawn over.
+            true => usage::start_log_in(reporter.notices(), output.verbose, false),
+            false => usage::start_log(output.verbose, false),
+        }
         let outcome = runtime.block_on(run(configs, reporter.clone()));
         // What still runs is past its time to finish.
         runtime.shutdown_background();
@@ -56,6 +61,7 @@ fn start(configs: Vec<Config>) -> ExitCode {
 async fn run(configs: Vec<Config>, reporter: Reporter) -> anyhow::Result<()> {
     let started = Instant::now();
     let shutdown = usage::stop_signal()?;
+    reporter.stops(&shutdown);
     for notice in configs.iter().flat_map(|config| &config.notices) {
         reporter.report(Event::Notice(notice.clone()));
     }

@@ -3,17 +3,22 @@
 //! Every value is taken as text: argh repeats a value that it cannot parse, and some of these are secrets.
 
 use super::value::{Layer, Source, Value};
+use crate::command::Info;
 use crate::usage::Stop;
-use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs};
+use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs, Optionality, PositionalInfo};
 
 /// Gives the web service on your machine a public URL.
 #[derive(FromArgs, ArgsInfo)]
 #[argh(
     name = "forwarder",
     usage = "TARGET [flags]",
-    description = "Gives the web service on your machine a public URL.\n\nTARGET is the service: a port, host:port, an http:// URL, or a directory to serve.\nWithout --endpoint the public end runs inside this program.\n\nCommands in the place of TARGET, each with its own --help (a directory of such a name is written ./start):\n  start [NAME...]    starts tunnels of a config file\n  config check|path  looks at the config files\n  replay FILE.har    sends recorded requests to a service",
+    description = "Gives the web service on your machine a public URL.\n\nTARGET is the service: a port, host:port, an http:// URL, or a directory to serve.\nWithout --endpoint the public end runs inside this program.\nA directory that is called as a command is written ./start.",
     example = "forwarder 8000\nforwarder ./site --listen 0.0.0.0:8080 --qr\nforwarder localhost:5173 --endpoint wss://tunnel.example.com --name web --token file:token.txt\nforwarder 3000 --basic-auth env:VISITOR_LOGIN --allow 203.0.113.0/24\nforwarder 3000 --verify stripe:env:STRIPE_SECRET\nforwarder replay FILE.har --against localhost:8000 --diff",
-    note = "Environment: TUNNEL_ENDPOINT, TUNNEL_TOKEN, TUNNEL_NAME and TUNNEL_CONFIG stand for the flags of these names;\nHTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY for the way to the endpoint; NO_COLOR.\nSecrets (--token, --basic-auth, and behind the scheme in --webhook-secret and --verify) may be given as env:NAME or file:PATH.\nDefaults for flags are read from ~/.config/http-tunnel/config.toml."
+    note = "Environment: TUNNEL_ENDPOINT, TUNNEL_TOKEN, TUNNEL_NAME and TUNNEL_CONFIG stand for the flags of these names;\nHTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY for the way to the endpoint; NO_COLOR.",
+    note = "Files: defaults for flags are read from ~/.config/http-tunnel/config.toml, or below XDG_CONFIG_HOME;\nforwarder start also reads tunnel.toml in the working directory or the nearest folder above.",
+    note = "Secrets (--token, --basic-auth, and behind the scheme in --webhook-secret and --verify) may be given as env:NAME or file:PATH.",
+    error_code(1, "it could not start, or failed later"),
+    error_code(2, "the words or files make no sense")
 )]
 pub(super) struct Arguments {
     /// port, host:port, http://URL or directory
@@ -97,6 +102,10 @@ pub(super) struct Arguments {
     #[argh(switch)]
     pub(super) verbose: bool,
 
+    /// show a live view of the requests instead of lines; it needs a terminal
+    #[argh(switch)]
+    pub(super) tui: bool,
+
     /// auto, always or never
     #[argh(option, arg_name = "WHEN")]
     pub(super) color: Option<String>,
@@ -155,6 +164,7 @@ impl Arguments {
             ("json", self.json),
             ("quiet", self.quiet),
             ("verbose", self.verbose),
+            ("tui", self.tui),
         ];
         for (key, on) in switches {
             layer.add(key, on.then_some("true"), Source::Flag(key));
@@ -187,6 +197,17 @@ fn words(args: &[String]) -> Result<Vec<String>, Stop> {
         }
     }
     Ok(words)
+}
+
+/// What the words may be. `start` takes several names where one TARGET stands here.
+pub(super) fn info() -> Info {
+    let target = &[PositionalInfo {
+        name: "TARGET",
+        description: "port, host:port, http://URL or directory",
+        optionality: Optionality::Required,
+        hidden: false,
+    }];
+    Info { positionals: target, ..Arguments::get_args_info() }
 }
 
 /// The flags as argh knows them.

@@ -95,7 +95,15 @@ fn output(layer: &Layer) -> Result<(Output, bool), String> {
     let (qr, json) = layer
         .rivals("qr", "json")
         .map_err(|(qr, json)| format!("{qr} draws on a terminal and {json} is for programs; choose one"))?;
-    Ok((Output { json, quiet, verbose, color }, qr))
+    let mut tui = layer.is_on("tui");
+    for other in ["json", "quiet", "qr"] {
+        let rivals = layer.rivals("tui", other);
+        let (view, _) = rivals.map_err(|(view, other)| {
+            format!("{view} fills the terminal and {other} asks for other output; choose one")
+        })?;
+        tui &= view;
+    }
+    Ok((Output { json: json && !tui, quiet: quiet && !tui, verbose, tui, color }, qr && !tui))
 }
 
 /// Where the public end is elsewhere: what says so.
@@ -155,6 +163,14 @@ fn token(layer: &Layer, env: Lookup<'_>, notices: &mut Vec<String>) -> Result<Op
             "{source} is not sent to the endpoint of {from}, which may be a stranger's; to send it, give --endpoint"
         ));
         return Ok(None);
+    }
+    // What a stranger's file may send to its endpoint is not whatever the environment holds.
+    let foreign = |text: &str| text.strip_prefix("env:").is_some_and(|name| !name.starts_with("TUNNEL_"));
+    if source.is_of(Owner::Project) && foreign(&value.text) {
+        return Err(format!(
+            "{source} names a variable that does not begin with TUNNEL_; in a file that may be a stranger's it has to, or \
+             name the file by --config"
+        ));
     }
     let token = value.secret(env)?;
     if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {

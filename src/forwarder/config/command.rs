@@ -6,15 +6,16 @@ use super::sources::{self, Files};
 use super::start;
 use super::value::Owner;
 use super::{Config, Endpoint, Service};
+use crate::command::{Info, read};
 use crate::limits;
 use crate::secret::Lookup;
 use crate::usage::Stop;
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Looks at the config files.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(
     name = "forwarder config",
     description = "Looks at the config files that forwarder start reads.",
@@ -25,7 +26,7 @@ struct Words {
     command: Command,
 }
 
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 enum Command {
     Check(Check),
@@ -33,7 +34,7 @@ enum Command {
 }
 
 /// Reads the files and the secrets that they name, and prints what is found; the exit code is 2 if something is wrong.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "check")]
 struct Check {
     /// config file, instead of the usual ones
@@ -42,7 +43,7 @@ struct Check {
 }
 
 /// Prints the files that are looked at, and whether they are there.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "path")]
 struct Paths {
     /// config file, instead of the usual ones
@@ -50,24 +51,21 @@ struct Paths {
     config: Option<String>,
 }
 
-/// Does what the words behind `config` say and gives the exit code.
-pub fn command(words: &[String], env: Lookup<'_>) -> ExitCode {
-    let done = read(words).and_then(|command| {
-        let around = Surroundings::of_process(env).map_err(Stop::Usage)?;
-        match command {
-            Command::Check(Check { config }) => Ok(check(&files(config, &around), &around)),
-            Command::Path(Paths { config }) => Ok(path(&files(config, &around), &around)),
-        }
-    });
-    done.unwrap_or_else(|stop| stop.print("forwarder config"))
+/// What the words behind `config` may be.
+pub fn command_info() -> Info {
+    Words::get_args_info()
 }
 
-fn read(words: &[String]) -> Result<Command, Stop> {
-    let words: Vec<&str> =
-        words.iter().map(String::as_str).map(|word| if word == "-h" { "--help" } else { word }).collect();
-    Words::from_args(&["forwarder config"], &words).map(|words| words.command).map_err(|exit| match exit.status {
-        Ok(()) => Stop::Help(exit.output),
-        Err(()) => Stop::Usage(exit.output.split_whitespace().collect::<Vec<_>>().join(" ")),
+/// Does what the words behind `config` say and gives the exit code.
+///
+/// # Errors
+/// [`Stop`]: help was asked for, or the words make no sense.
+pub fn command(words: &[String], env: Lookup<'_>) -> Result<ExitCode, Stop> {
+    let Words { command } = read(&["forwarder", "config"], words)?;
+    let around = Surroundings::of_process(env);
+    Ok(match command {
+        Command::Check(Check { config }) => check(&files(config, &around), &around),
+        Command::Path(Paths { config }) => path(&files(config, &around), &around),
     })
 }
 

@@ -136,6 +136,21 @@ fn what_is_no_toml_is_named_by_line_and_column_without_the_line() {
 }
 
 #[test]
+fn no_mutilation_of_a_file_brings_a_secret_to_light() {
+    let text = "token = \"hunter2\"\nverify = [\"github:hunter2\", 'stripe:hunter2']\n[tunnels.web]\nbasic-auth = \"\"\"\nhunter2\"\"\"\n";
+    for at in 0..text.len() {
+        for inserted in ["", "\"", "'", "\\", "\n", "=", "[", "]", "#", "\u{1b}", "x"] {
+            for removed in [0, 1] {
+                let mutilated = format!("{}{inserted}{}", &text[..at], &text[at + removed..]);
+                let found = mistakes(&mutilated).concat();
+                assert!(!found.contains("hunter2"), "{mutilated}: {found}");
+                assert!(!found.contains('\x1b'), "{found:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_key_cannot_command_the_terminal() {
     for text in ["\"\\u001b[2J\" = 1", "[tunnels.\"\\u001b[2J\"]\ntarget = 1", "[tunnels.web]\n\"\\u001b[2J\" = 1"] {
         assert!(mistakes(text).concat().contains("\\u{1b}[2J") && !mistakes(text).concat().contains('\x1b'), "{text}");

@@ -36,12 +36,10 @@ pub(super) struct Surroundings<'a> {
 
 impl<'a> Surroundings<'a> {
     /// This process's own.
-    ///
-    /// # Errors
-    /// The working directory is gone.
-    pub(super) fn of_process(env: Lookup<'a>) -> Result<Self, String> {
-        let folder = std::env::current_dir().map_err(|error| format!("cannot tell the working directory: {error}"))?;
-        Ok(Self { env, folder })
+    pub(super) fn of_process(env: Lookup<'a>) -> Self {
+        // A working directory that was removed holds no files, and a port can be made public without any.
+        let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        Self { env, folder }
     }
 
     fn folder_in(&self, variable: &str) -> Option<PathBuf> {

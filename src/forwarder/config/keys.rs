@@ -39,7 +39,7 @@ const fn key(name: &'static str, takes: Takes, level: Level, example: &'static s
 }
 
 /// All of them.
-pub(super) const KEYS: [Key; 21] = [
+pub(super) const KEYS: [Key; 22] = [
     key("target", Takes::TextOrNumber, Level::OneTunnel, "target = 8000"),
     key("name", Takes::Text, Level::OneTunnel, "name = \"web\""),
     key("endpoint", Takes::Text, Level::Tunnel, "endpoint = \"wss://tunnel.example.com\""),
@@ -60,6 +60,7 @@ pub(super) const KEYS: [Key; 21] = [
     key("quiet", Takes::Switch, Level::Process, "quiet = true"),
     key("verbose", Takes::Switch, Level::Process, "verbose = true"),
     key("qr", Takes::Switch, Level::Process, "qr = true"),
+    key("tui", Takes::Switch, Level::Process, "tui = true"),
     key("color", Takes::Text, Level::Process, "color = \"never\""),
 ];
 

@@ -5,9 +5,12 @@ use super::find::Surroundings;
 use super::sources::{Files, environment, exposed};
 use super::value::{Layer, Source};
 use super::{Config, build};
+use crate::command::Info;
 use crate::limits;
 use crate::usage::Stop;
+use argh::{ArgsInfo as _, Optionality, PositionalInfo};
 use std::collections::BTreeSet;
+use std::io::{IsTerminal as _, stdin, stdout};
 
 fn arguments(words: &[String]) -> Result<Arguments, Stop> {
     let arguments = Arguments::read(words)?;
@@ -36,9 +39,21 @@ pub(super) fn target(words: &[String], around: &Surroundings<'_>) -> Result<Conf
     let mut flags = arguments.layer();
     flags.add("target", target, Source::Flag("target"));
     let layer = flags.clone().over(&environment(around)).over(&files.defaults());
-    let mut config = single(&flags, layer, None, around)?;
+    let mut config = single(&flags, layer.clone(), None, around)?;
     config.notices.extend(exposed(&files));
+    drawable(&config, &layer, around)?;
     Ok(config)
+}
+
+/// A view needs a terminal that can be drawn on.
+fn drawable(config: &Config, layer: &Layer, around: &Surroundings<'_>) -> Result<(), Stop> {
+    let known = || (around.env)("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+    match layer.one("tui").filter(|_| config.output.tui) {
+        Some(tui) if !(stdin().is_terminal() && stdout().is_terminal() && known()) => {
+            Err(Stop::Usage(format!("{} needs a terminal", tui.source)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is looked at by `forwarder doctor`, which hears the project's file as well: a target, the tunnel of a file, or with
@@ -100,7 +115,8 @@ pub(super) fn tunnels(words: &[String], around: &Surroundings<'_>) -> Result<Vec
     let (mut configs, mistakes) = configs(&names, &layers, &files, around);
     first(&mistakes)?;
     build::useful(&flags, &layers).map_err(Stop::Usage)?;
-    if let Some(config) = configs.first_mut() {
+    if let (Some(config), Some(layer)) = (configs.first_mut(), layers.first()) {
+        drawable(config, layer, around)?;
         config.notices.extend(exposed(&files));
     }
     Ok(configs)
@@ -180,25 +196,42 @@ fn none(files: &Files) -> String {
     }
 }
 
-/// The help of `start`: its flags are those of the forwarder.
-fn help(stop: Stop) -> Stop {
-    let Stop::Help(text) = stop else { return stop };
-    let flags = text.split("Options:").nth(1).and_then(|rest| rest.split("Examples:").next()).unwrap_or_default();
-    Stop::Help(format!("{HELP}\n\nOptions:{flags}{EXAMPLES}"))
+/// What may stand behind `start`: its flags are those of the forwarder.
+pub(super) fn info() -> Info {
+    Info {
+        name: "start",
+        description: ABOUT,
+        examples: &EXAMPLES,
+        positionals: &[PositionalInfo {
+            name: "NAME",
+            description: "a tunnel of the config files; without any, all of them",
+            optionality: Optionality::Repeating,
+            hidden: false,
+        }],
+        ..Arguments::get_args_info()
+    }
 }
 
-const HELP: &str = "Usage: forwarder start [NAME...] [flags]
+/// The help of a command that takes the forwarder's flags, made from the forwarder's own.
+pub(super) fn help_of(usage: &str, about: &str, examples: &[&str], stop: Stop) -> Stop {
+    let Stop::Help(text) = stop else { return stop };
+    let flags = text.split("Options:").nth(1).and_then(|rest| rest.split("Examples:").next()).unwrap_or_default();
+    let examples: String = examples.iter().map(|example| format!("  {example}\n")).collect();
+    Stop::Help(format!("Usage: forwarder {usage} [flags]\n\n{about}\n\nOptions:{flags}Examples:\n{examples}"))
+}
 
-Starts tunnels of the config files, all of them or those that are named, in one process.
+fn help(stop: Stop) -> Stop {
+    help_of("start [NAME...]", ABOUT, &EXAMPLES, stop)
+}
+
+const ABOUT: &str = "Starts tunnels of the config files, all of them or those that are named, in one process.
 
 Read are tunnel.toml, in the working directory or the nearest folder above that has one, and ~/.config/http-tunnel/config.toml;
 with --config FILE (or TUNNEL_CONFIG) only that. A flag is stronger than the environment, that than the files.
 docs/config.md has all keys; forwarder config check says what is found.";
 
-const EXAMPLES: &str = "Examples:
-  forwarder start
-  forwarder start web api --json
-  forwarder start --config staging.toml";
+const EXAMPLES: [&str; 3] =
+    ["forwarder start", "forwarder start web api --json", "forwarder start --config staging.toml"];
 
 #[cfg(test)]
 #[path = "start_tests.rs"]

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 /// The proxies that the environment names. Their URLs hold passwords, so they do not print.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Proxies {
     http: Option<Variable>,
     https: Option<Variable>,
@@ -43,6 +43,20 @@ impl Proxies {
         }
     }
 
+    /// What these variables mean for the way to an endpoint.
+    ///
+    /// # Errors
+    /// The variable that applies holds no proxy's URL.
+    pub(in crate::forwarder) fn route(&self, endpoint: &Uri) -> anyhow::Result<Route> {
+        let secure = endpoint.scheme_str() == Some("wss");
+        let place = Place::of(endpoint, if secure { 443 } else { 80 })?;
+        let through = self.on_the_way(&place, secure)?.map(|proxy| (proxy.source, proxy.place.to_string()));
+        let mut set: Vec<_> = [&self.https, &self.http].into_iter().flatten().map(|variable| variable.name).collect();
+        set.dedup();
+        let applies = if secure { &self.https } else { &self.http }.is_some() && !place.is_this_machine();
+        Ok(Route { set, excepted: applies && through.is_none(), through })
+    }
+
     /// The proxy for this place, if any. None stands between a machine and itself.
     pub(super) fn on_the_way(&self, place: &Place, secure: bool) -> anyhow::Result<Option<Proxy>> {
         let variable = if secure { &self.https } else { &self.http };
@@ -62,6 +76,17 @@ impl Proxies {
             )
         })
     }
+}
+
+/// The way to an endpoint, as the environment has it; without passwords.
+#[derive(Debug)]
+pub(in crate::forwarder) struct Route {
+    /// The variables that name a proxy.
+    pub(in crate::forwarder) set: Vec<&'static str>,
+    /// The one that applies, and the proxy's host and port.
+    pub(in crate::forwarder) through: Option<(&'static str, String)>,
+    /// One would apply if `NO_PROXY` did not except this endpoint.
+    pub(in crate::forwarder) excepted: bool,
 }
 
 /// A proxy that is to be asked for a way to somewhere else.

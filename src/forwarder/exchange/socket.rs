@@ -36,7 +36,10 @@ pub(super) async fn serve(workshop: &Arc<Workshop>, mut answering: Answering, he
         () = exchange.lane.closed() => return,
     };
     match opened {
-        Err(fault) => answering.fail(fault).await,
+        Err(fault) => {
+            workshop.watcher.see_broken_socket(&answering.request.target, fault.code);
+            answering.fail(fault).await;
+        }
         Ok(None) => {}
         Ok(Some((head, socket))) => {
             if answering.answer(head, Chunk::default()).await.is_err() {

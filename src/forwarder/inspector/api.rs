@@ -158,7 +158,7 @@ fn about(desk: &Desk) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "service": service(desk.first()),
-        "tunnels": desk.tunnels().map(|tunnel| json!({ "name": tunnel.label, "service": service(tunnel) })).collect::<Vec<_>>(),
+        "tunnels": desk.tunnels().map(|tunnel| json!({ "name": tunnel.label.as_deref(), "service": service(tunnel) })).collect::<Vec<_>>(),
         "exchanges": store.count(),
         "bytes": store.size(),
         "memory": desk.memory,

@@ -201,6 +201,11 @@ impl Begun {
 }
 
 impl Recording {
+    /// The inspector's number of the exchange.
+    pub fn number(&self) -> Option<u64> {
+        self.0.as_ref().map(|begun| begun.id)
+    }
+
     /// More of the request's body goes to the service.
     pub fn request(&self, chunk: &Chunk) {
         let Some(begun) = &self.0 else { return };

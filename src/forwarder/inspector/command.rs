@@ -6,25 +6,30 @@ use super::record::Body;
 use super::record::Lines;
 use super::signature::{Key, Scheme};
 use super::unpack::Unpacker;
+use crate::command::{self, Info};
 use crate::forwarder::config::{self, Service};
 use crate::head;
 use crate::limits;
 use crate::secret::Lookup;
 use crate::usage::{self, Stop};
 use anyhow::{Context as _, anyhow, bail};
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use http::{HeaderName, Method, Request, Uri, header};
 use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 /// Sends the requests of a HAR file to a service.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(
     name = "forwarder replay",
     description = "Sends the requests of a HAR file to a service, in their order, and prints what it answers.",
     example = "forwarder replay recorded.har --against localhost:8000 --diff --ignore data.createdAt",
-    note = "With --diff the exit code is 1 if a status, a chosen header or a JSON field differs from the file's."
+    error_code(
+        1,
+        "a request failed, or with --diff a status, a chosen header or a JSON field differs from the file's"
+    ),
+    error_code(2, "the words make no sense")
 )]
 struct Arguments {
     /// the HAR file
@@ -65,24 +70,25 @@ struct Plan {
     timeout: Duration,
 }
 
+/// What the words behind `replay` may be.
+pub fn replay_info() -> Info {
+    Arguments::get_args_info()
+}
+
 /// Does what the words behind `replay` say and gives the exit code.
-pub fn replay(words: &[String], env: Lookup<'_>) -> ExitCode {
-    match plan(words, env) {
-        Err(stop) => stop.print("forwarder replay"),
-        Ok(plan) => match plan.and_then(|plan| run(&plan)) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(error) => usage::exit_code("forwarder replay", Err(error)),
-        },
-    }
+///
+/// # Errors
+/// Help was asked for, or the words make no sense.
+pub fn replay(words: &[String], env: Lookup<'_>) -> Result<ExitCode, Stop> {
+    Ok(match plan(words, env)?.and_then(|plan| run(&plan)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => usage::exit_code("forwarder replay", Err(error)),
+    })
 }
 
 fn plan(words: &[String], env: Lookup<'_>) -> Result<anyhow::Result<Plan>, Stop> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let arguments = Arguments::from_args(&["forwarder", "replay"], &words).map_err(|exit| match exit.status {
-        Ok(()) => Stop::Help(exit.output),
-        Err(()) => Stop::Usage(exit.output.split_whitespace().collect::<Vec<_>>().join(" ")),
-    })?;
+    let arguments: Arguments = command::read(&["forwarder", "replay"], words)?;
     let authority = authority(&arguments.against).map_err(Stop::Usage)?;
     let scope = arguments.diff.then(|| scope(&arguments)).transpose().map_err(Stop::Usage)?;
     let key = |text: &String| Scheme::with_secret(text, env).and_then(|(scheme, secret)| Key::new(scheme, &secret));

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `12:34:56Z`.
-pub(super) fn time_of_day(at: SystemTime) -> String {
+pub(in crate::forwarder) fn time_of_day(at: SystemTime) -> String {
     let second = seconds(at).0 % 86_400;
     format!("{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }

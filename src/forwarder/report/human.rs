@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What lines for people depend on.
-pub(super) struct Human {
+pub(in crate::forwarder) struct Human {
     output: Output,
     colors: Colors,
     qr: bool,
@@ -25,6 +25,11 @@ pub(super) struct Human {
 impl Human {
     pub(super) fn new(output: Output, colors: Colors, qr: bool) -> Self {
         Self { output, colors, qr, shown: HashMap::new(), widest: 0 }
+    }
+
+    /// The tunnel's URL is known already.
+    pub(in crate::forwarder) fn has_shown(&mut self, tunnel: Option<Arc<str>>, url: String) {
+        self.shown.insert(tunnel, url);
     }
 
     /// Adds the event's lines.
@@ -111,7 +116,7 @@ impl Human {
     }
 
     fn request(&self, entry: &Entry, err: &mut String) {
-        let Event::Request { method, target, status, bytes, elapsed, from, fault, websocket, cut } = &entry.event
+        let Event::Request { method, target, status, bytes, elapsed, from, fault, websocket, cut, .. } = &entry.event
         else {
             return;
         };

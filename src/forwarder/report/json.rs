@@ -98,7 +98,7 @@ pub(super) fn render(entry: &Entry, quiet: bool, page: &mut Page) {
         }
         Event::Offline { reason, retry } => Line::Offline { stamp, reason, retry_seconds: seconds(*retry) },
         _ if quiet => return,
-        Event::Request { method, target, status, bytes, elapsed, from, fault, websocket, cut } => Line::Request {
+        Event::Request { method, target, status, bytes, elapsed, from, fault, websocket, cut, .. } => Line::Request {
             stamp,
             method: method.as_str(),
             path: target,

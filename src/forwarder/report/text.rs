@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Everything that does not print as itself is shown by its number: control characters, and those that turn the
 /// direction of text or have no width.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
         let plain = c == ' ' || c.is_ascii_graphic() || (!c.is_ascii() && c.escape_debug().len() == 1);
         if plain {
@@ -41,7 +41,7 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// `0.4 ms`, `42 ms`, always in milliseconds, as lines are compared.
-pub(super) fn milliseconds(time: Duration) -> String {
+pub(crate) fn milliseconds(time: Duration) -> String {
     let value = time.as_secs_f64() * 1000.0;
     if value < 10.0 { format!("{value:.1} ms") } else { format!("{value:.0} ms") }
 }

@@ -1,8 +1,9 @@
 """A Django site in one file, with the settings of `startproject`: users, sessions, CSRF checks, uploads, static files.
 
-The folder in SITE_FOLDER holds its database and its uploads.
+The folder in SITE_FOLDER holds its database and its uploads; SITE_SETTINGS, a JSON object, adds to its settings.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -47,6 +48,7 @@ settings.configure(
     LOGIN_URL="/login/",
     LOGIN_REDIRECT_URL="/profile/",
     USE_TZ=True,
+    **json.loads(os.environ.get("SITE_SETTINGS", "{}")),
 )
 django.setup()
 

@@ -16,6 +16,7 @@ let
       buildPhaseCargoCommand ? "",
       checkPhaseCargoCommand ? "",
       installPhaseCommand ? "mkdir -p $out",
+      postInstall ? "",
       nativeBuildInputs ? [ ],
       preBuild ? "",
       env ? { },
@@ -49,6 +50,7 @@ let
         ${buildPhaseCargoCommand}
         ${checkPhaseCargoCommand}
         ${installPhaseCommand}
+        ${postInstall}
       '';
     };
   extra = args: args.cargoExtraArgs or "--locked";

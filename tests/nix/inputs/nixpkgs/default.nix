@@ -14,6 +14,7 @@ let
         isLinux = lib.hasSuffix "-linux" system;
         isDarwin = lib.hasSuffix "-darwin" system;
       };
+      stdenv.buildPlatform.canExecute = platform: platform.system == system;
       # `withPackages` names none: the packages are those of the machine's Python.
       python3 = make.host "python3" [ "python3" ] // {
         withPackages = _: make.host "python3" [ "python3" ];

@@ -21,6 +21,7 @@ rec {
   mapAttrsToList = f: attrs: map (name: f name attrs.${name}) (builtins.attrNames attrs);
   optional = condition: x: optionals condition [ x ];
   optionals = condition: xs: if condition then xs else [ ];
+  optionalString = condition: text: if condition then text else "";
   subtractLists = xs: filter (x: !builtins.elem x xs);
 
   hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;

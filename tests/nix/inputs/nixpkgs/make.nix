@@ -79,6 +79,28 @@ rec {
         done
       '';
     });
+  # Files go where shells and `man` look for them, by the ends of their names.
+  installShellFiles = make {
+    name = "installShellFiles";
+    script = ''
+      mkdir -p $out/bin
+      cat >$out/bin/installShellCompletion <<'END'
+      #!/bin/bash
+      set -euo pipefail
+      for file; do
+        name=''${file%.*}
+        case $file in
+          *.bash) install -D -m644 "$file" "$out/share/bash-completion/completions/$name" ;;
+          *.fish) install -D -m644 "$file" "$out/share/fish/vendor_completions.d/$file" ;;
+          *.zsh) install -D -m644 "$file" "$out/share/zsh/site-functions/_$name" ;;
+          *) exit 1 ;;
+        esac
+      done
+      END
+      printf '%s\n' '#!/bin/sh' 'install -D -m644 "$1" "$out/share/man/man1/$1"' >$out/bin/installManPage
+      chmod +x $out/bin/*
+    '';
+  };
   overridable = package: package // { override = _: package; };
 
   runCommand =
