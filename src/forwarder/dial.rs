@@ -61,17 +61,12 @@ struct Place {
 impl Place {
     fn of(uri: &Uri, default_port: u16) -> anyhow::Result<Self> {
         let host = uri.host().context("the URL has no host")?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let host = bare(host).to_ascii_lowercase();
         Ok(Self { host, port: uri.port_u16().unwrap_or(default_port) })
     }
 
-    /// `localhost` and every name under it are this machine (RFC 6761 §6.3), whether the resolver knows that or not.
-    fn is_localhost(&self) -> bool {
-        self.host == "localhost" || self.host.ends_with(".localhost")
-    }
-
     fn is_this_machine(&self) -> bool {
-        self.is_localhost() || self.host.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+        is_localhost(&self.host) || self.host.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
     }
 
     /// The place as a URL, which is what connectors take.
@@ -79,6 +74,16 @@ impl Place {
         let uri = Uri::builder().scheme(scheme).authority(self.to_string()).path_and_query("/").build();
         uri.with_context(|| format!("{self} is no host"))
     }
+}
+
+/// `localhost` and every name under it are this machine (RFC 6761 §6.3), whether the resolver knows that or not.
+pub(super) fn is_localhost(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost")
+}
+
+/// A URL's host, an IPv6 address without its brackets.
+pub(super) fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 impl fmt::Display for Place {
@@ -103,7 +108,7 @@ async fn connect(place: &Place) -> anyhow::Result<tokio::net::TcpStream> {
 /// A resolver may know only one of this machine's addresses, or none under `NAME.localhost`.
 async fn connect_any(mut connector: HttpConnector, place: &Place) -> anyhow::Result<tokio::net::TcpStream> {
     let local = ["127.0.0.1", "::1"];
-    let hosts = if place.is_localhost() { &local[..] } else { &[place.host.as_str()] };
+    let hosts = if is_localhost(&place.host) { &local[..] } else { &[place.host.as_str()] };
     let mut failed = None;
     for host in hosts {
         let target = Place { host: (*host).to_owned(), port: place.port }.uri(Scheme::HTTP)?;

@@ -8,7 +8,24 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::net::TcpStream;
+use ureq::config::{AutoHeaderValue, ConfigBuilder};
+use ureq::typestate::AgentScope;
+
+/// Asks a service with what is given to it and nothing else: no redirect is followed, nothing decoded, no proxy stands in
+/// between. Whoever asks adds what is its own.
+pub(super) fn asking(timeout: Duration) -> ConfigBuilder<AgentScope> {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .user_agent(AutoHeaderValue::None)
+        .accept_encoding(AutoHeaderValue::None)
+        .max_response_header_size(limits::HEAD)
+        .timeout_global(Some(timeout))
+}
 
 /// The local service's address, and how requests to it are written.
 #[derive(Debug)]

@@ -86,12 +86,12 @@ fn likely(patient: &Patient, uri: &Uri) -> Option<Uri> {
 
 /// The host, where it is an address and no name.
 fn address(uri: &Uri) -> Option<IpAddr> {
-    uri.host()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
+    dial::bare(uri.host()?).parse().ok()
 }
 
 /// Looks the name up and connects to its addresses. The second value: whether one of them accepts.
 async fn connect(uri: &Uri, deadline: Deadline) -> (Vec<Finding>, bool) {
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let host = dial::bare(uri.host().unwrap_or_default());
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("wss") { 443 } else { 80 });
     let addresses = match addresses(host, port, deadline).await {
         Ok(addresses) => addresses,
@@ -112,7 +112,7 @@ async fn connect(uri: &Uri, deadline: Deadline) -> (Vec<Finding>, bool) {
 }
 
 async fn addresses(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>, String> {
-    if host == "localhost" || host.ends_with(".localhost") {
+    if dial::is_localhost(host) {
         return Ok(vec![
             SocketAddr::from(([127, 0, 0, 1], port)),
             SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port)),

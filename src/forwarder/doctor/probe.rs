@@ -2,6 +2,7 @@
 
 use super::Deadline;
 use crate::forwarder::framework::Answer;
+use crate::forwarder::service;
 use crate::limits;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, StatusCode};
@@ -38,17 +39,7 @@ pub(super) fn ask(
     deadline: Deadline,
 ) -> Result<Reply, ureq::Error> {
     let limit = deadline.within(limits::DOCTOR_ANSWER);
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
-        .user_agent(ureq::config::AutoHeaderValue::None)
-        .accept_encoding(ureq::config::AutoHeaderValue::None)
-        .max_response_header_size(limits::HEAD)
-        .timeout_global(Some(limit))
-        .build()
-        .into();
+    let agent: ureq::Agent = service::asking(limit).build().into();
     let mut request = Request::get(format!("http://{address}{target}")).body(())?;
     *request.headers_mut() = headers.clone();
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -1,6 +1,7 @@
 //! An advice names the setting, its file and its value, so that it can be copied.
 
 use super::{Framework, Trouble};
+use crate::forwarder::dial;
 use http::Uri;
 use http::uri::Authority;
 use std::net::IpAddr;
@@ -120,8 +121,7 @@ fn form(framework: Framework, around: &Surroundings) -> String {
 
 /// Whether a host is this machine, or an address: hosts that no dev server refuses.
 pub(super) fn is_local(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.ends_with(".localhost") || address.parse::<IpAddr>().is_ok()
+    dial::is_localhost(host) || dial::bare(host).parse::<IpAddr>().is_ok()
 }
 
 fn without_port(authority: &str) -> &str {

@@ -2,12 +2,12 @@
 
 use super::compare::{self, Scope};
 use super::har::{self, Entry, Reply};
-use super::record::Body;
-use super::record::Lines;
+use super::record::{Body, Lines};
 use super::signature::{Key, Scheme};
 use super::unpack::Unpacker;
 use crate::command::{self, Info};
 use crate::forwarder::config::{self, Service};
+use crate::forwarder::service;
 use crate::head;
 use crate::limits;
 use crate::secret::Lookup;
@@ -18,6 +18,7 @@ use http::{HeaderName, Method, Request, Uri, header};
 use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
+use ureq::config::AutoHeaderValue;
 
 /// Sends the requests of a HAR file to a service.
 #[derive(FromArgs, ArgsInfo)]
@@ -128,19 +129,8 @@ fn entries(file: &str) -> anyhow::Result<Vec<Entry>> {
 
 /// Whether all went as it should.
 fn run(plan: &Plan) -> anyhow::Result<bool> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .allow_non_standard_methods(true)
-        .proxy(None)
-        .user_agent(ureq::config::AutoHeaderValue::None)
-        .accept(ureq::config::AutoHeaderValue::None)
-        .accept_encoding(ureq::config::AutoHeaderValue::None)
-        .max_response_header_size(limits::HEAD)
-        .timeout_global(Some(plan.timeout))
-        .build()
-        .into();
+    let asking = service::asking(plan.timeout).allow_non_standard_methods(true).accept(AutoHeaderValue::None);
+    let agent: ureq::Agent = asking.build().into();
     let (mut sent, mut bad) = (0, 0);
     for entry in plan.entries.iter().filter(|entry| !entry.websocket) {
         sent += 1;
